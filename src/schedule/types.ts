@@ -1,0 +1,90 @@
+/** What `pgarch register` was given, and every agent call must show. */
+export interface Membership {
+  /** uuid */
+  readonly memberId: string
+  /** The secret, as it lies in member.json; the scheduling database knows only its sha256. */
+  readonly credential: string
+}
+
+export type Switch = 'start' | 'pause' | 'stop'
+
+/** One archive path, as the scheduling database describes it to a host. */
+export interface SchedulePath {
+  readonly id: number
+  readonly uuid: string
+  readonly name: string
+  readonly kind: 'sftp' | 'local'
+  /** The DNS name where there is one, else the address; null for a local path. */
+  readonly sshHost: string | null
+  readonly sshPort: number | null
+  readonly sshUser: string | null
+  readonly hostKey: string | null
+  readonly rootPath: string
+  readonly priority: number
+}
+
+/** A cluster's active paths, highest priority first, and whether it archives at all. */
+export interface Route {
+  readonly fingerprint: string
+  readonly clusterName: string
+  /** Grows with every change to the route, its paths or the switch. */
+  readonly version: number
+  readonly switch: Switch
+  readonly switchReason: string | null
+  readonly switchAuthor: string | null
+  readonly paths: readonly SchedulePath[]
+}
+
+/** One WAL file that is about to be archived. */
+export interface Claim {
+  readonly walName: string
+  /** 64 lower-case hex digits, of the uncompressed file. */
+  readonly sha256: string
+  /** Bytes, uncompressed. */
+  readonly walSize: number
+  /** The whole file, for timeline history files only: they are small, and kept in the database too. */
+  readonly history: Buffer | null
+}
+
+/** What a claim met: nothing, or the same content; or other content under the same name. */
+export type ClaimOutcome =
+  | { readonly outcome: 'claimed' }
+  | { readonly outcome: 'conflict'; readonly sha256: string; readonly claimedBy: string }
+
+/** One try to put a WAL file on a path: a row of arch_remote_log, and if it succeeded a copy. */
+export interface CopyEvent {
+  /** uuid, made by the host; the same event delivered twice counts once. */
+  readonly eventId: string
+  readonly walName: string
+  readonly walSize: number
+  readonly pathId: number
+  readonly status: 'stored' | 'already-stored' | 'conflict' | 'failed'
+  readonly storedBytes: number | null
+  readonly durationMilliseconds: number
+  readonly error: string | null
+  readonly time: Date
+}
+
+/** How a host that restores names the cluster; a membership or a name decide before the identifier. */
+export interface ClusterReference {
+  /** As PostgreSQL prints it: an unsigned 64-bit decimal. */
+  readonly systemIdentifier: string
+  readonly clusterName: string | null
+  /** From member.json, when the host is a member. */
+  readonly fingerprint: string | null
+}
+
+/** Everything that is known of one WAL file of one cluster, and every path that could hold it. */
+export interface Location {
+  readonly fingerprint: string
+  readonly clusterName: string
+  readonly walSegmentSize: number
+  /** null: never claimed. */
+  readonly file: { sha256: string; walSize: number; history: Buffer | null } | null
+  /** All paths of the cluster, those with a copy first, then by priority; inactive ones included. */
+  readonly paths: readonly (SchedulePath & { readonly hasCopy: boolean })[]
+  /** Hosts whose local archive still holds the only way to this file. */
+  readonly localHosts: readonly string[]
+  /** The file was dropped on purpose while the cluster's switch was at stop. */
+  readonly dropped: boolean
+}

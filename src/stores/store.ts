@@ -1,0 +1,92 @@
+/** One archive path, as a store needs to know it. */
+export interface PathDescription {
+  readonly id: number
+  /** What `pgarch-path` at the root must carry: no other path, of any scheduling database, has it. */
+  readonly uuid: string
+  readonly name: string
+  readonly kind: 'sftp' | 'local'
+  /** DNS name or address; null for a local path. */
+  readonly sshHost: string | null
+  readonly sshPort: number | null
+  readonly sshUser: string | null
+  /** Pinned host key, `ssh-ed25519 AAAA..`: key type and base64, as in known_hosts; null for a local path. */
+  readonly hostKey: string | null
+  /** Absolute. */
+  readonly rootPath: string
+}
+
+/** How a store connects and how long it waits. Times in milliseconds. */
+export interface StoreOptions {
+  /** Private key file; without one the agent and the usual keys in ~/.ssh are tried. */
+  readonly identity: string | undefined
+  readonly connectTimeout: number
+  /** A transfer that moves no byte for this long is given up. */
+  readonly stallTimeout: number
+  /** The whole put or get of one file. */
+  readonly transferTimeout: number
+  /** zstd level of files that are put, 1 to 19. */
+  readonly compressionLevel: number
+}
+
+/** A WAL file's identity: what its stored file carries in its trailer. */
+export interface Digest {
+  /** The WAL file's own name, without directory or `.zst`. */
+  readonly walName: string
+  /** Size of the WAL file, uncompressed, in bytes. */
+  readonly size: number
+  /** Of the WAL file, uncompressed; 64 lower-case hex digits. */
+  readonly sha256: string
+  /** As PostgreSQL prints it: an unsigned 64-bit decimal. */
+  readonly systemIdentifier: string
+}
+
+/** The WAL file's bytes, uncompressed; can be opened more than once. */
+export interface Content {
+  open(): AsyncIterable<Uint8Array>
+}
+
+export interface Probe {
+  /** Bytes that an unprivileged user can still write; undefined where the server does not say. */
+  readonly freeBytes: number | undefined
+  readonly totalBytes: number | undefined
+}
+
+/**
+ * What pgarch asks of a place for archived files. Names are relative to the path's root, with `/`;
+ * see stored-file.ts for how they are made. Every call rejects with a PgarchError whose message
+ * names the path: `unreachable` (no connection, no progress, deadline), `unusable` (wrong or missing
+ * `pgarch-path`, no space, no permission, read-only), `conflict`, `damaged`. An aborted signal
+ * rejects with the signal's reason.
+ */
+export interface Store {
+  readonly path: PathDescription
+  /**
+   * Resolves once durable. Never replaces: other content under the name rejects with `conflict`,
+   * bytes there that do not verify with `damaged`. `already-stored` is judged from the stored bytes.
+   */
+  put(
+    name: string,
+    content: Content,
+    digest: Digest,
+    signal?: AbortSignal,
+  ): Promise<{ outcome: 'stored' | 'already-stored'; storedBytes: number }>
+  /**
+   * Writes the WAL file, uncompressed and verified against its own trailer, to the local file
+   * `destination`, which it creates (it must not exist) and removes again on failure. Not fsynced.
+   * 'absent': the path answered, is the right one, and has no such file. Anything unclear rejects.
+   */
+  get(name: string, destination: string, signal?: AbortSignal): Promise<Digest | 'absent'>
+  /** Files below a directory, recursively, names relative to the root; a missing directory is empty. */
+  list(directory: string): AsyncIterable<{ name: string; size: number }>
+  /** Removing what is not there succeeds. */
+  remove(name: string): Promise<void>
+  /**
+   * Writes `pgarch-path` at the root, durably, without replacing one; resolves when the root carries
+   * this path's uuid. A root that carries another's rejects with `unusable`. Only for a store opened
+   * with `unclaimed`: every other call on any other store checks `pgarch-path` first.
+   */
+  claim(): Promise<void>
+  /** Proves that it can connect, is the right path, and can write, fsync, link and refuse to overwrite. */
+  probe(): Promise<Probe>
+  close(): Promise<void>
+}
