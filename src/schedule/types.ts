@@ -67,8 +67,8 @@ export interface CopyEvent {
 
 /** How a host that restores names the cluster; a membership or a name decide before the identifier. */
 export interface ClusterReference {
-  /** As PostgreSQL prints it: an unsigned 64-bit decimal. */
-  readonly systemIdentifier: string
+  /** As PostgreSQL prints it: an unsigned 64-bit decimal; null when only the name is known. */
+  readonly systemIdentifier: string | null
   readonly clusterName: string | null
   /** From member.json, when the host is a member. */
   readonly fingerprint: string | null
@@ -78,6 +78,7 @@ export interface ClusterReference {
 export interface Location {
   readonly fingerprint: string
   readonly clusterName: string
+  readonly systemIdentifier: string
   readonly walSegmentSize: number
   /** null: never claimed. */
   readonly file: { sha256: string; walSize: number; history: Buffer | null } | null
