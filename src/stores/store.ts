@@ -40,7 +40,10 @@ export interface Digest {
   readonly systemIdentifier: string
 }
 
-/** The WAL file's bytes, uncompressed; can be opened more than once. */
+/**
+ * The WAL file's bytes, uncompressed; can be opened more than once. A chunk that was yielded is never
+ * written to again: it may be compressed while the next one is read.
+ */
 export interface Content {
   open(): AsyncIterable<Uint8Array>
 }
@@ -73,10 +76,14 @@ export interface Store {
   /**
    * Writes the WAL file, uncompressed and verified against its own trailer, to the local file
    * `destination`, which it creates (it must not exist) and removes again on failure. Not fsynced.
+   * A path that hangs may get at its removal only after the call rejected: use a fresh name each time.
    * 'absent': the path answered, is the right one, and has no such file. Anything unclear rejects.
    */
   get(name: string, destination: string, signal?: AbortSignal): Promise<Digest | 'absent'>
-  /** Files below a directory, recursively, names relative to the root; a missing directory is empty. */
+  /**
+   * Files below a directory, recursively, names relative to the root, in no order; a missing directory
+   * is empty. Symbolic links are not followed, and what is being written is not listed.
+   */
   list(directory: string): AsyncIterable<{ name: string; size: number }>
   /** Removing what is not there succeeds. */
   remove(name: string): Promise<void>

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
+import { describeError, PgarchError } from '../errors.ts'
+
+/** Types of keys to offer when none is pinned yet, preferred first. */
+const usualAlgorithms = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'rsa-sha2-512',
+  'rsa-sha2-256',
+] as const
+
+export type HostKeyAlgorithm = (typeof usualAlgorithms)[number]
+
+/**
+ * The host key that a server presents now, `ssh-ed25519 AAAA..`, for a person to confirm and pgarch to
+ * pin. Nobody logs in. Rejects with `unreachable`.
+ *
+ * @param options.connectTimeout milliseconds
+ */
+export async function readHostKey(options: {
+  host: string
+  port: number
+  connectTimeout: number
+}): Promise<string> {
+  const { host, port, connectTimeout } = options
+  const { default: ssh2 } = await import('ssh2')
+  const socket = connect({ host, port, noDelay: true })
+  const client = new ssh2.Client()
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      client.on('error', reject)
+      client.on('close', () => reject(new Error('connection closed')))
+      client.connect({
+        sock: socket,
+        username: 'pgarch',
+        readyTimeout: connectTimeout,
+        algorithms: { serverHostKey: [...usualAlgorithms] },
+        hostVerifier: (key: Buffer) => {
+          resolve(formatHostKey(key))
+          return false
+        },
+      })
+    })
+  } catch (thrown) {
+    throw new PgarchError(
+      'unreachable',
+      `could not read the host key of ${host}, port ${port}: ${describeError(thrown)}`,
+      { cause: thrown },
+    )
+  } finally {
+    client.on('error', () => {}) // it was told to refuse the key
+    socket.destroy()
+  }
+}
+
+/** The fingerprint as OpenSSH prints it: `SHA256:` and base64 without padding. */
+export function hostKeyFingerprint(hostKey: string): string {
+  const digest = createHash('sha256').update(hostKeyBytes(hostKey)).digest('base64')
+  return `SHA256:${digest.replace(/=+$/, '')}`
+}
+
+/** `ssh-ed25519 AAAA..` of a key as it goes over the wire (RFC 4253, section 6.6). */
+export function formatHostKey(key: Buffer): string {
+  const type = key.toString('latin1', 4, 4 + key.readUInt32BE(0))
+  return `${type} ${key.toString('base64')}`
+}
+
+export function hostKeyBytes(hostKey: string): Buffer {
+  return Buffer.from(hostKey.split(' ')[1] ?? '', 'base64')
+}
+
+/** What to offer so that the server presents the pinned key, and not another of its keys. */
+export function algorithmsFor(hostKey: string): HostKeyAlgorithm[] {
+  const type = hostKey.split(' ')[0]
+  return usualAlgorithms.filter(
+    (name) => name === type || (type === 'ssh-rsa' && /^rsa/.test(name)),
+  )
+}

@@ -1,0 +1,125 @@
+import { PgarchError } from '../errors.ts'
+import type { Entry } from './file-access.ts'
+import { checkPathFile } from './path-file.ts'
+import { readStored, type StoredFile } from './read-stored.ts'
+import type { Content, Digest } from './store.ts'
+import { encode } from './stored-file.ts'
+import { sweep, temporaryName } from './temporary-files.ts'
+import type { Watch } from './watch.ts'
+
+export interface Publication extends StoredFile {
+  readonly content: Content
+  readonly digest: Digest
+  readonly compressionLevel: number
+  /** Directories that this store has swept, and whose own names it has made durable. */
+  readonly knownDirectories: Set<string>
+  /** Seconds after which nobody writes to a temporary file any more. */
+  readonly temporaryAge: number
+}
+
+export interface Published {
+  readonly outcome: 'stored' | 'already-stored'
+  readonly storedBytes: number
+}
+
+/**
+ * The publish sequence of docs/stored-file.md. Its end, one link that never replaces, is the only
+ * place where two writers of one name meet.
+ */
+export async function publish(publication: Publication, watch: Watch): Promise<Published> {
+  const { files, path, name } = publication
+  const [, before] = await Promise.all([
+    watch.step(checkPathFile(files, path)),
+    watch.step(files.look(name)),
+  ])
+  if (before !== 'absent') return await alreadyThere(publication, before, watch)
+
+  const temporary = temporaryName(name)
+  let storedBytes: number
+  let link: 'linked' | 'exists'
+  try {
+    storedBytes = await write(publication, temporary, watch)
+    watch.signal.throwIfAborted()
+    link = await watch.step(files.link(temporary, name))
+  } catch (thrown) {
+    await files.unlink(temporary).catch(() => {}) // what went wrong before says more
+    throw thrown
+  }
+  await watch.step(files.unlink(temporary))
+  if (link === 'exists') {
+    const winner = await watch.step(files.look(name))
+    if (winner === 'absent') {
+      throw new PgarchError('unusable', `path "${path.name}": "${name}" came and went`)
+    }
+    return await alreadyThere(publication, winner, watch)
+  }
+  await syncDirectories(publication, watch)
+  return { outcome: 'stored', storedBytes }
+}
+
+async function write(publication: Publication, temporary: string, watch: Watch): Promise<number> {
+  const { files, name, content, digest, compressionLevel, knownDirectories } = publication
+  const [directory = ''] = ancestors(name)
+  if (!knownDirectories.has(directory)) {
+    // Not worth failing for: what dead writers left is only in the way of people.
+    await watch.step(sweep(files, directory, publication.temporaryAge)).catch(() => {})
+  }
+  const bytes = encode(content, digest, compressionLevel)
+  const written = await files.create(temporary, bytes, watch)
+  if (written !== 'no-directory') return written
+
+  knownDirectories.delete(directory)
+  for (const missing of ancestors(name).toReversed().slice(1)) {
+    await watch.step(files.makeDirectory(missing))
+  }
+  const second = await files.create(temporary, bytes, watch)
+  if (second !== 'no-directory') return second
+  throw new PgarchError(
+    'unusable',
+    `path "${publication.path.name}": directory "${directory}" vanished`,
+  )
+}
+
+/** The name is taken: by the same content, judged from the stored bytes, or in vain. */
+async function alreadyThere(
+  publication: Publication,
+  entry: Entry,
+  watch: Watch,
+): Promise<Published> {
+  const { files, path, name, digest } = publication
+  const archived = await readStored(publication, entry, () => {}, watch)
+  if (archived.sha256 !== digest.sha256 || archived.systemIdentifier !== digest.systemIdentifier) {
+    throw new PgarchError(
+      'conflict',
+      `path "${path.name}" holds other content as "${name}": sha256 ${archived.sha256}, not ${digest.sha256}`,
+      {
+        hint: 'It is left as it is. Another server may be archiving under the same names.',
+      },
+    )
+  }
+  // Whoever wrote it may have died before it was durable.
+  await watch.unhurried(files.sync(name))
+  await syncDirectories(publication, watch)
+  return { outcome: 'already-stored', storedBytes: entry.size }
+}
+
+/**
+ * Makes the file's name durable, and once for each store its directories' own names too: another
+ * writer may have made them just now, and died.
+ */
+async function syncDirectories(publication: Publication, watch: Watch): Promise<void> {
+  const { files, name, knownDirectories } = publication
+  const [directory = '', ...above] = ancestors(name)
+  const known = knownDirectories.has(directory)
+  const wanted = known ? [directory] : [directory, ...above]
+  await Promise.all(wanted.map((one) => watch.unhurried(files.sync(one))))
+  knownDirectories.add(directory)
+}
+
+/** The directories a name lies in, innermost first; the last one is the root, ''. */
+export function ancestors(name: string): string[] {
+  const slash = name.lastIndexOf('/')
+  if (slash === -1) return ['']
+  const directory = name.slice(0, slash)
+  return [directory, ...ancestors(directory)]
+}

@@ -1,0 +1,31 @@
+import { PgarchError } from '../errors.ts'
+import type { Entry, FileAccess } from './file-access.ts'
+import type { Digest, PathDescription } from './store.ts'
+import { decode } from './stored-file.ts'
+import type { Watch } from './watch.ts'
+
+/** One stored file: `name` relative to the root, ending in `/<WAL file>.zst`. */
+export interface StoredFile {
+  readonly files: FileAccess
+  readonly path: PathDescription
+  readonly name: string
+}
+
+/** As `decode`, of a file on a path, which the message of a `damaged` then names. */
+export async function readStored(
+  { files, path, name }: StoredFile,
+  entry: Entry,
+  write: (content: Buffer) => Promise<void> | void,
+  watch: Watch,
+): Promise<Digest> {
+  if (entry.kind !== 'file') {
+    throw new PgarchError('unusable', `path "${path.name}": "${name}" is not a regular file`)
+  }
+  const walName = name.slice(name.lastIndexOf('/') + 1).replace(/\.zst$/, '')
+  try {
+    return await decode(files.read(name, entry.size, watch), walName, write)
+  } catch (thrown) {
+    if (!(thrown instanceof PgarchError) || thrown.failure !== 'damaged') throw thrown
+    throw new PgarchError('damaged', `path "${path.name}": ${thrown.message}`, { cause: thrown })
+  }
+}

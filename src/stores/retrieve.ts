@@ -1,0 +1,74 @@
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { PgarchError } from '../errors.ts'
+import { fileError } from '../fs/errors.ts'
+import type { FileAccess } from './file-access.ts'
+import { checkPathFile } from './path-file.ts'
+import { ancestors } from './publish.ts'
+import { readStored, type StoredFile } from './read-stored.ts'
+import type { Digest, PathDescription } from './store.ts'
+import type { Watch } from './watch.ts'
+
+export interface Retrieval extends StoredFile {
+  readonly destination: string
+}
+
+/** See `Store.get`. */
+export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Digest | 'absent'> {
+  const { files, path, name, destination } = retrieval
+  const [, entry] = await Promise.all([
+    watch.step(checkPathFile(files, path)),
+    watch.step(files.look(name)),
+  ])
+  if (entry === 'absent') {
+    await proveAbsent(files, path, name, watch)
+    return 'absent'
+  }
+  const file = await open(destination, 'wx', 0o666).catch((thrown: unknown) => {
+    throw fileError('create', destination, thrown)
+  })
+  try {
+    const write = (content: Buffer) => writeAll(file, content, destination)
+    const digest = await readStored(retrieval, entry, write, watch)
+    await file.close()
+    watch.signal.throwIfAborted()
+    return digest
+  } catch (thrown) {
+    await file.close().catch(() => {})
+    await rm(destination, { force: true })
+    throw thrown
+  }
+}
+
+/**
+ * Rejects unless there surely is no such file or directory, because PostgreSQL ends recovery on it. The
+ * path's own file is seen before and after, in sequence, so that a disk that is mounted meanwhile
+ * deceives nobody; and every directory above is one, not a link to a disk that is gone, or ends the
+ * proof by not being there itself.
+ */
+export async function proveAbsent(
+  files: FileAccess,
+  path: PathDescription,
+  name: string,
+  watch: Watch,
+): Promise<void> {
+  await watch.step(checkPathFile(files, path))
+  const directories = ancestors(name).toReversed().slice(1)
+  for (const one of [...directories, name]) {
+    if (one !== name && (await watch.step(files.look(`${one}/.`))) !== 'absent') continue
+    if ((await watch.step(files.look(one))) === 'absent') break
+    throw new PgarchError('unusable', `path "${path.name}": "${one}" is there, but not to be had`, {
+      hint: 'Is it a symbolic link to a disk that is not mounted, or no directory?',
+    })
+  }
+  await watch.step(checkPathFile(files, path))
+}
+
+async function writeAll(file: FileHandle, content: Buffer, destination: string): Promise<void> {
+  try {
+    for (let start = 0; start < content.length; ) {
+      start += (await file.write(content, start)).bytesWritten
+    }
+  } catch (thrown) {
+    throw fileError('write', destination, thrown)
+  }
+}

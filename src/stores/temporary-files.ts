@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto'
+import type { FileAccess } from './file-access.ts'
+
+const suffix = '.pgarch-tmp'
+
+/** A new name beside `name`, hidden, that neither PostgreSQL nor anything that reads archives takes. */
+export function temporaryName(name: string): string {
+  const slash = name.lastIndexOf('/') + 1
+  const random = randomBytes(8).toString('hex')
+  return `${name.slice(0, slash)}.${name.slice(slash)}.${random}${suffix}`
+}
+
+export function isTemporary(name: string): boolean {
+  return name.endsWith(suffix)
+}
+
+/**
+ * Removes what dead writers left in a directory. A file that is being written has a young time, so
+ * only those go that are `age` seconds older than the youngest entry: both times are by the server's
+ * clock, and a directory where nothing happens any more is left as it is. Were a living writer's file
+ * taken after all, its link would fail and its push be tried again; nothing false could be published.
+ */
+export async function sweep(files: FileAccess, directory: string, age: number): Promise<void> {
+  const entries = await files.entries(directory)
+  if (entries === 'absent') return
+  const youngest = Math.max(...entries.map(({ modified }) => modified))
+  for (const { name, kind, modified } of entries) {
+    if (kind === 'file' && isTemporary(name) && modified < youngest - age) {
+      await files.unlink(`${directory}/${name}`)
+    }
+  }
+}
