@@ -1,0 +1,43 @@
+/**
+ * How the values of settings read, from the environment (always text) or from TOML. Each returns the
+ * value or throws an Error whose message says what was expected.
+ */
+
+export function text(value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new Error('expected a text')
+}
+
+export function path(value: unknown): string {
+  const given = text(value)
+  if (given.startsWith('/')) return given
+  throw new Error(`"${given}" is not an absolute path`)
+}
+
+export function integer(least: number, most: number): (value: unknown) => number {
+  return (value) => {
+    const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+    if (Number.isInteger(number) && (number as number) >= least && (number as number) <= most) {
+      return number as number
+    }
+    throw new Error(`"${value}" is not a whole number from ${least} to ${most}`)
+  }
+}
+
+const millisecondsIn: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** A time with one of PostgreSQL's units, such as `10s` or `10 min`, to milliseconds. */
+export function duration(value: unknown): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)$/.exec(String(value).trim())
+  const factor = millisecondsIn[match?.[2] ?? '']
+  if (match === null || factor === undefined) {
+    throw new Error(`"${value}" is not a time: give a number and a unit of ms, s, min, h or d`)
+  }
+  return Math.round(Number(match[1]) * factor)
+}

@@ -1,0 +1,116 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { loadConfig, settings } from '../src/config.ts'
+import { duration, integer, path } from '../src/settings.ts'
+import { temporaryFolder } from './support/folder.ts'
+
+const folder = temporaryFolder('config')
+afterAll(folder.remove)
+
+function file(content: string): string {
+  const name = join(folder.path, 'pgarch.toml')
+  writeFileSync(name, content)
+  return name
+}
+
+describe('rank of sources', () => {
+  const toml = '[schedule]\nurl = "postgresql://file/"\ntimeout = "7s"'
+
+  it.each([
+    ['a flag beats all', { schedule: 'postgresql://flag/' }, 'postgresql://flag/'],
+    ['the environment beats the file', {}, 'postgresql://environment/'],
+  ])('%s', async (_title, flags, url) => {
+    const environment = {
+      PGARCH_CONFIG: file(toml),
+      PGARCH_SCHEDULE_URL: 'postgresql://environment/',
+    }
+    expect((await loadConfig(flags, environment)).scheduleUrl).toBe(url)
+  })
+
+  it('the file beats the defaults', async () => {
+    const config = await loadConfig({ config: file(toml) }, {})
+    expect(config).toMatchObject({ scheduleUrl: 'postgresql://file/', scheduleTimeout: 7000 })
+  })
+
+  it('defaults hold when nobody says anything, and an empty variable says nothing', async () => {
+    expect(await loadConfig({ config: file('') }, { PGARCH_SCHEDULE_URL: '' })).toMatchObject({
+      scheduleUrl: undefined,
+      scheduleTimeout: 3000,
+      fetchPatience: 600_000,
+      stateDirectory: '/var/lib/pgarch',
+      member: undefined,
+    })
+  })
+})
+
+describe('mistakes are refused by name', () => {
+  it.each([
+    ['[schedule]\nurll = "x"', 'unrecognized setting "schedule.urll"'],
+    ['colour = "red"', 'unrecognized setting "colour"'],
+    ['[fetch]\npatience = 10', 'fetch.patience in'],
+    ['[transfer]\ncompression_level = 20', 'transfer.compression_level in'],
+    ['[schedule', 'could not read configuration file'],
+  ])('%j', async (content, message) => {
+    await expect(loadConfig({ config: file(content) }, {})).rejects.toMatchObject({
+      failure: 'usage',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  it('a file that was asked for and is not there', async () => {
+    await expect(loadConfig({ config: '/nonexistent/pgarch.toml' }, {})).rejects.toMatchObject({
+      failure: 'usage',
+    })
+  })
+
+  it('a bad environment variable', async () => {
+    await expect(
+      loadConfig({ config: file('') }, { PGARCH_FETCH_PATIENCE: 'long' }),
+    ).rejects.toThrow('PGARCH_FETCH_PATIENCE: "long" is not a time')
+  })
+})
+
+it.each([
+  ['150ms', 150],
+  ['10 s', 10_000],
+  ['1.5min', 90_000],
+  ['2h', 7_200_000],
+  ['1d', 86_400_000],
+])('the time %s is %i milliseconds', (text, milliseconds) => {
+  expect(duration(text)).toBe(milliseconds)
+})
+
+it.each(['10', '', '-1s', 's', '1 week', 10])('%j is not a time', (text) => {
+  expect(() => duration(text)).toThrow('is not a time')
+})
+
+it('whole numbers and absolute paths are told from others', () => {
+  expect(integer(1, 19)('19')).toBe(19)
+  for (const wrong of ['0', '20', '1.5', 'x', true]) {
+    expect(() => integer(1, 19)(wrong)).toThrow('whole number from 1 to 19')
+  }
+  expect(path('/etc/key')).toBe('/etc/key')
+  expect(() => path('key')).toThrow('not an absolute path')
+})
+
+describe('docs/configuration.md', () => {
+  const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8')
+
+  it.each(Object.values(settings).map(({ key, variable, fallback }) => [key, variable, fallback]))(
+    'lists %s with its variable',
+    (key, variable) => {
+      const row = page.split('\n').find((line) => line.startsWith(`| \`${key}\` `))
+      expect(row).toContain(`\`${variable}\``)
+    },
+  )
+
+  it('lists no setting that is not there', () => {
+    const listed = [...page.matchAll(/^\| `([a-z_.]+)` +\|/gm)].map(([, key]) => key)
+    expect(listed.sort()).toEqual(
+      Object.values(settings)
+        .map(({ key }) => key)
+        .sort(),
+    )
+  })
+})
