@@ -1,0 +1,31 @@
+import { stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { fileError, hasCode } from '../fs/errors.ts'
+
+/**
+ * Who asks for a WAL file, which decides what an answer does (manual, section 27.2, and
+ * xlogarchive.c): in archive recovery a missing segment ends recovery; a standby asks again; pg_rewind,
+ * or a person, gives up.
+ */
+export type RecoveryRole = 'archive-recovery' | 'standby' | 'pg_rewind'
+
+/**
+ * @param request.walPath PostgreSQL's %p. Only the server itself asks for the two temporary names;
+ *   pg_rewind asks for the segment's own.
+ */
+export async function recoveryRole(request: {
+  readonly dataDirectory: string
+  readonly walPath: string
+}): Promise<RecoveryRole> {
+  const name = basename(request.walPath)
+  if (name !== 'RECOVERYXLOG' && name !== 'RECOVERYHISTORY') return 'pg_rewind'
+  // With both signal files there, standby.signal counts.
+  const signal = join(request.dataDirectory, 'standby.signal')
+  try {
+    await stat(signal)
+    return 'standby'
+  } catch (thrown) {
+    if (hasCode(thrown, 'ENOENT')) return 'archive-recovery'
+    throw fileError('look for file', signal, thrown)
+  }
+}
