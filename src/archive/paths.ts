@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import { dropToOwner } from '../postgres/privileges.ts'
+import { withPath } from '../resources.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { type ArchivePath, insertPath, updatePath } from '../schedule/paths.ts'
+import { inTransaction } from '../schedule/transaction.ts'
+import { readHostKey } from '../stores/host-key.ts'
+import type { PathDescription, Probe } from '../stores/store.ts'
+import { resolveHost, type SshAddress } from './ssh-address.ts'
+
+/** What a person says of a path; for a local one without `ssh`. */
+export interface PathRequest {
+  readonly name: string
+  readonly root: string
+  readonly ssh: SshAddress | undefined
+  /** Bytes that the path is meant to hold, for reports; null: nobody said. */
+  readonly capacityBytes: number | null
+}
+
+/** Is shown the host key that a server presents; resolves when a person, or a given key, accepts it. */
+export type AcceptHostKey = (presented: string, ssh: SshAddress) => Promise<void>
+
+/**
+ * Adds a path: pins the host key, proves that the place can hold an archive, and marks it with
+ * `pgarch-path`, all before the path is saved. Rejects without leaving a row behind.
+ */
+export async function addPath(
+  schedule: Schedule,
+  request: PathRequest,
+  accept: AcceptHostKey,
+  config: Config,
+): Promise<Probe> {
+  const { name, root, ssh, capacityBytes } = request
+  requireAbsolute(root)
+  const hostKey = ssh === undefined ? null : await pinHostKey(ssh, accept, config)
+  const path = describePath({ id: 0, uuid: randomUUID(), name }, root, ssh, hostKey)
+  const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
+  await actAsOwner(path)
+  return await inTransaction(schedule, async () => {
+    await insertPath(schedule, { ...path, sshIp, capacityBytes })
+    return await withPath(path, config, claimAfterProbe, { unclaimed: true })
+  })
+}
+
+/** What of a path is to change; undefined leaves it as it is. */
+export interface PathChange {
+  readonly name: string | undefined
+  readonly root: string | undefined
+  readonly ssh: SshAddress | undefined
+  readonly capacityBytes: number | undefined
+  /** The server has a new host key, which is to be pinned. */
+  readonly newHostKey: boolean
+}
+
+/** Changes a path; one that is reached otherwise must be found fit, and to be the same path, there. */
+export async function changePath(
+  schedule: Schedule,
+  path: ArchivePath,
+  change: PathChange,
+  accept: AcceptHostKey,
+  config: Config,
+): Promise<void> {
+  const root = change.root ?? path.rootPath
+  requireAbsolute(root)
+  const ssh = change.ssh ?? sshAddressOf(path)
+  if ((ssh === undefined) !== (path.kind === 'local')) {
+    throw new PgarchError('refused', `path "${path.name}" cannot become another kind of path`)
+  }
+  const pinAnew = ssh !== undefined && (change.newHostKey || change.ssh !== undefined)
+  const hostKey = pinAnew ? await pinHostKey(ssh, accept, config) : path.hostKey
+  const changed = describePath(path, root, ssh, hostKey)
+  if (pinAnew || root !== path.rootPath) await testPath(changed, config)
+  const { capacityBytes = path.capacityBytes, name = path.name } = change
+  const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
+  await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes })
+}
+
+/** Proves again what adding the path proved. */
+export async function testPath(path: PathDescription, config: Config): Promise<Probe> {
+  await actAsOwner(path)
+  return await withPath(path, config, (store) => store.probe())
+}
+
+const claimAfterProbe: Parameters<typeof withPath<Probe>>[2] = async (store) => {
+  const probe = await store.probe()
+  await store.claim()
+  return probe
+}
+
+async function pinHostKey(ssh: SshAddress, accept: AcceptHostKey, config: Config): Promise<string> {
+  const presented = await readHostKey({ ...ssh, connectTimeout: config.sshConnectTimeout })
+  await accept(presented, ssh)
+  return presented
+}
+
+function describePath(
+  { id, uuid, name }: Pick<PathDescription, 'id' | 'uuid' | 'name'>,
+  rootPath: string,
+  ssh: SshAddress | undefined,
+  hostKey: string | null,
+): PathDescription {
+  return {
+    id,
+    uuid,
+    name,
+    kind: ssh === undefined ? 'local' : 'sftp',
+    sshHost: ssh?.host ?? null,
+    sshPort: ssh?.port ?? null,
+    sshUser: ssh?.user ?? null,
+    hostKey,
+    rootPath,
+  }
+}
+
+function sshAddressOf({ sshHost, sshPort, sshUser }: PathDescription): SshAddress | undefined {
+  if (sshHost === null || sshPort === null || sshUser === null) return undefined
+  return { user: sshUser, host: sshHost, port: sshPort }
+}
+
+function requireAbsolute(root: string): void {
+  if (root.startsWith('/')) return
+  throw new PgarchError('usage', `"${root}" is not an absolute path`)
+}
+
+/** Root may do everything in a local directory, which proves nothing about the server's user. */
+async function actAsOwner({ kind, rootPath }: PathDescription): Promise<void> {
+  if (kind !== 'local' || process.getuid?.() !== 0) return
+  const owner = await stat(rootPath).catch(() => undefined)
+  if (owner !== undefined && owner.uid !== 0) dropToOwner(owner)
+}

@@ -1,0 +1,230 @@
+import { hostname } from 'node:os'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
+import { readFingerprint, writeFingerprint } from '../postgres/fingerprint.ts'
+import { readLife } from '../postgres/life.ts'
+import { type Member, readMember, writeMember } from '../postgres/member.ts'
+import { dropToOwner } from '../postgres/privileges.ts'
+import {
+  type Connection,
+  connectToProduction,
+  readServerState,
+  type ServerState,
+} from '../postgres/production.ts'
+import { createStateDirectory } from '../postgres/state-directory.ts'
+import { findWalSegmentSize } from '../postgres/wal-segment-size.ts'
+import { withScheduling } from '../resources.ts'
+import {
+  type ClusterProperties,
+  createCluster,
+  findCluster,
+  listClustersByIdentifier,
+  succeedCluster,
+} from '../schedule/clusters.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { enrolMember, findMember } from '../schedule/members.ts'
+import { inTransaction, lockIdentifier } from '../schedule/transaction.ts'
+import { type Decision, decideRegistration, type KnownCluster } from './registration.ts'
+
+export interface RegisterRequest {
+  readonly pgdata: string
+  readonly name: string | undefined
+  readonly intent: 'member' | 'new' | undefined
+  /** Do not connect to the production server. */
+  readonly offline: boolean
+  /** Role on the production server; otherwise the operating system user's name. */
+  readonly pguser: string | undefined
+  readonly properties: ClusterProperties
+}
+
+/** A production server that was connected to. */
+export interface Production {
+  readonly connection: Connection
+  readonly state: ServerState
+}
+
+export interface Registration {
+  readonly action: Decision['action']
+  readonly member: Member
+  readonly dataDirectory: DataDirectory
+  readonly stateDirectory: string
+  /** Whether the production database carries the fingerprint now. */
+  readonly fingerprintStored: boolean
+}
+
+/**
+ * Makes a data directory known: gives the cluster its fingerprint, or enrols this host as a further
+ * member; leaves member.json in the state directory, and the fingerprint in the production database.
+ * Repeating it changes nothing. `afterwards` runs while the production server is connected.
+ */
+export async function register(
+  request: RegisterRequest,
+  config: Config,
+  afterwards: (registration: Registration, production: Production | undefined) => Promise<void>,
+): Promise<void> {
+  const dataDirectory = await openDataDirectory(request.pgdata)
+  // The scheduling database comes first: root's own password file, for one, is closed afterwards.
+  await withScheduling(
+    config,
+    async (schedule) => {
+      const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+      dropToOwner(dataDirectory)
+      await withProduction(request, dataDirectory, async (production) => {
+        const place = { dataDirectory, stateDirectory, production }
+        const registration = await registerAt(place, request, config, schedule)
+        await afterwards(registration, production)
+      })
+    },
+    'admin',
+  )
+}
+
+interface Place {
+  readonly dataDirectory: DataDirectory
+  readonly stateDirectory: string
+  readonly production: Production | undefined
+}
+
+async function registerAt(
+  place: Place,
+  request: RegisterRequest,
+  config: Config,
+  schedule: Schedule,
+): Promise<Registration> {
+  const { dataDirectory, stateDirectory, production } = place
+  const present = await readMember(stateDirectory, config.member)
+  const { action, member } = await inTransaction(schedule, async () => {
+    await lockIdentifier(schedule, dataDirectory.systemIdentifier)
+    return await decideAndEnrol(place, present, request, schedule)
+  })
+  if (action !== 'keep') await writeMember(stateDirectory, member)
+  const fingerprintStored = await storeFingerprint(production, member)
+  return { action, member, dataDirectory, stateDirectory, fingerprintStored }
+}
+
+async function decideAndEnrol(
+  { dataDirectory, production }: Place,
+  present: Member | undefined,
+  request: RegisterRequest,
+  schedule: Schedule,
+): Promise<{ action: Decision['action']; member: Member }> {
+  const { systemIdentifier } = dataDirectory
+  const decision = decideRegistration({
+    name: request.name,
+    intent: request.intent,
+    membership: await currentMembership(present, systemIdentifier, schedule),
+    sameIdentifier: await listClustersByIdentifier(schedule, systemIdentifier),
+    predecessor: await findPredecessor(present, production, systemIdentifier, schedule),
+  })
+  const { action } = decision
+  if (action === 'keep' && present !== undefined) return { action, member: present }
+
+  const walSegmentSize =
+    production?.state.walSegmentSize ?? (await findWalSegmentSize(dataDirectory))
+  const cluster = {
+    ...request.properties,
+    host: request.properties.host ?? hostname(),
+    version: String(dataDirectory.majorVersion),
+    systemIdentifier,
+    walSegmentSize,
+  }
+  const { fingerprint, name } = await settleCluster(decision, cluster, schedule)
+  const { memberId, credential } = await enrolMember(schedule, fingerprint, {
+    host: hostname(),
+    dataDirectory: dataDirectory.path,
+  })
+  const member = {
+    clusterName: name,
+    fingerprint,
+    memberId,
+    credential,
+    systemIdentifier,
+    walSegmentSize,
+  }
+  return { action, member }
+}
+
+async function settleCluster(
+  decision: Decision,
+  cluster: ClusterProperties & { systemIdentifier: string; walSegmentSize: number },
+  schedule: Schedule,
+): Promise<KnownCluster> {
+  if (decision.action === 'create')
+    return createCluster(schedule, { ...cluster, name: decision.name })
+  if (decision.action === 'succeed') {
+    const { predecessor, name } = decision
+    return succeedCluster(schedule, predecessor.fingerprint, { ...cluster, name })
+  }
+  return decision.cluster
+}
+
+/** The cluster that member.json is good for, if it is for this data directory and still known. */
+async function currentMembership(
+  present: Member | undefined,
+  systemIdentifier: string,
+  schedule: Schedule,
+): Promise<KnownCluster | undefined> {
+  if (present?.systemIdentifier !== systemIdentifier) return undefined
+  return await findMember(schedule, present)
+}
+
+/** By the fingerprint that came along, which pg_upgrade keeps while it changes the identifier. */
+async function findPredecessor(
+  present: Member | undefined,
+  production: Production | undefined,
+  systemIdentifier: string,
+  schedule: Schedule,
+): Promise<KnownCluster | undefined> {
+  const stored = production && (await readFingerprint(production.connection))
+  const fingerprint = stored?.fingerprint ?? present?.fingerprint
+  if (fingerprint === undefined) return undefined
+  const cluster = await findCluster(schedule, fingerprint)
+  const differs = cluster !== undefined && cluster.systemIdentifier !== systemIdentifier
+  return differs && cluster.active ? cluster : undefined
+}
+
+/** False where it must follow later: offline, or on a standby whose primary has none yet. */
+async function storeFingerprint(
+  production: Production | undefined,
+  { fingerprint, walSegmentSize }: Member,
+): Promise<boolean> {
+  if (production === undefined) return false
+  if (!production.state.inRecovery) {
+    await writeFingerprint(production.connection, { fingerprint, walSegmentSize })
+    return true
+  }
+  return (await readFingerprint(production.connection))?.fingerprint === fingerprint
+}
+
+async function withProduction(
+  { offline, pguser }: RegisterRequest,
+  dataDirectory: DataDirectory,
+  use: (production: Production | undefined) => Promise<void>,
+): Promise<void> {
+  if (offline) {
+    await use(undefined)
+    return
+  }
+  const life = await readLife(dataDirectory.path)
+  if (life?.socketDirectory === undefined) {
+    throw new PgarchError('unusable', `no server runs on "${dataDirectory.path}"`, {
+      hint: 'Start it, or add --offline: the fingerprint then follows when it is registered again.',
+    })
+  }
+  const { socketDirectory, port } = life
+  const user = pguser === undefined ? {} : { user: pguser }
+  const connection = await connectToProduction({ socketDirectory, port, ...user })
+  try {
+    const state = await readServerState(connection)
+    if (state.systemIdentifier !== dataDirectory.systemIdentifier) {
+      throw new PgarchError(
+        'refused',
+        `the server on socket "${socketDirectory}", port ${port}, is not the one of "${dataDirectory.path}"`,
+      )
+    }
+    await use({ connection, state })
+  } finally {
+    await connection.end()
+  }
+}

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { PgarchError } from '../errors.ts'
+import type { Member } from '../postgres/member.ts'
+import type { Content, Digest } from '../stores/store.ts'
+import { checkBackupHistory } from '../wal/backup-history.ts'
+import { parseWalName, type WalName } from '../wal/names.ts'
+import { checkSegmentHeader, longHeaderSize } from '../wal/page-header.ts'
+import { parseTimelineHistory } from '../wal/timeline-history.ts'
+
+/** A file that PostgreSQL handed over, found to be what its name says. */
+export interface WalFile {
+  readonly digest: Digest
+  readonly content: Content
+  /** The whole file, for timeline history files only. */
+  readonly history: Buffer | null
+}
+
+/** Larger than any timeline history or backup history file that PostgreSQL writes by far. */
+const largestText = 1024 * 1024
+
+const chunkSize = 1024 * 1024
+
+/** The stage *check*. Rejects with `refused` when the file is not this cluster's, whole, and so named. */
+export async function checkWalFile(path: string, name: string, member: Member): Promise<WalFile> {
+  const walName = parseWalName(name)
+  if (walName === undefined) {
+    throw new PgarchError('refused', `"${name}" is not the name of a WAL file`, {
+      hint: "archive_command must be given PostgreSQL's %p and %f: 'pgarch push %p %f'.",
+    })
+  }
+  const { size, sha256 } = await examine(path, walName, member)
+  return {
+    digest: { walName: name, size, sha256, systemIdentifier: member.systemIdentifier },
+    content: { open: () => createReadStream(path, { highWaterMark: chunkSize }) },
+    history: walName.kind === 'history' ? await readFile(path) : null,
+  }
+}
+
+async function examine(path: string, walName: WalName, member: Member) {
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new PgarchError('refused', `could not open WAL file "${path}": ${error.message}`, {
+      hint: 'pgarch runs in the data directory, as the user that the server runs as.',
+      cause: error,
+    })
+  })
+  try {
+    const { size } = await file.stat()
+    if (walName.kind === 'history' || walName.kind === 'backup') {
+      if (size > largestText) {
+        throw new PgarchError(
+          'refused',
+          `"${path}" has ${size} bytes, too many for what it is named`,
+        )
+      }
+      const text = await file.readFile('utf8')
+      if (walName.kind === 'history') parseTimelineHistory(text, walName.timeline)
+      else checkBackupHistory(text, walName)
+    } else {
+      const header = Buffer.alloc(longHeaderSize)
+      await file.read(header, 0, longHeaderSize, 0)
+      checkSegmentHeader(header, { ...member, name: walName, size })
+    }
+  } finally {
+    await file.close()
+  }
+  return await hash(path)
+}
+
+/** Size and sha256 of the same reading, so that they belong together whatever happens to the file. */
+async function hash(path: string): Promise<{ size: number; sha256: string }> {
+  const sha256 = createHash('sha256')
+  let size = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkSize })) {
+    sha256.update(chunk)
+    size += chunk.length
+  }
+  return { size, sha256: sha256.digest('hex') }
+}

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander'
+import type { Act } from './commands/command.ts'
+import { PgarchError } from './errors.ts'
+import { adminExit, privateExit } from './exit-codes.ts'
+import { log } from './log.ts'
+import { version } from './version.ts'
+
+/** Each subcommand is loaded when it is the one that runs: PostgreSQL pays for it on every segment. */
+const commands = {
+  init: () => import('./commands/init.ts'),
+  register: () => import('./commands/register.ts'),
+  path: () => import('./commands/path.ts'),
+  route: () => import('./commands/route.ts'),
+  cluster: () => import('./commands/cluster.ts'),
+  push: () => import('./commands/push.ts'),
+  fetch: () => import('./commands/fetch.ts'),
+  status: () => import('./commands/status.ts'),
+  log: () => import('./commands/log.ts'),
+}
+
+/** Runs one command line and resolves to the process's exit status; the only catch in pgarch. */
+async function main(words: readonly string[]): Promise<number> {
+  const wanted = subcommand(words)
+  const underPostgres = wanted === 'push' || wanted === 'fetch'
+  let status: number = underPostgres ? privateExit.done : adminExit.done
+  const act: Act =
+    (action) =>
+    async (...given) => {
+      status = (await action(...given)) ?? status
+    }
+  try {
+    const program = declareProgram()
+    const needed = wanted === undefined ? Object.values(commands) : [commands[wanted]]
+    for (const load of needed) (await load()).declare(program, act)
+    await program.parseAsync(words, { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? status : usage(underPostgres)
+    log.error(error)
+    if (underPostgres) return privateExit.failed
+    return error instanceof PgarchError && error.failure === 'usage'
+      ? adminExit.usage
+      : adminExit.failed
+  }
+}
+
+function declareProgram(): Command {
+  return new Command('pgarch')
+    .description('Archives and restores PostgreSQL WAL for a whole fleet.')
+    .version(version)
+    .option('--config <file>', 'configuration file (PGARCH_CONFIG; /etc/pgarch/pgarch.toml)')
+    .option('--schedule <url>', "the scheduling database's URL (PGARCH_SCHEDULE_URL)")
+    .showHelpAfterError('HINT:  Run it with --help.')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'pgarch: ERROR:  ')),
+    })
+    .exitOverride()
+}
+
+function usage(underPostgres: boolean): number {
+  return underPostgres ? privateExit.failed : adminExit.usage
+}
+
+/** The first word that is neither a global option nor its value, if it names a subcommand. */
+function subcommand(words: readonly string[]): keyof typeof commands | undefined {
+  const word = words.find(
+    (word, index) =>
+      !word.startsWith('-') && !['--config', '--schedule'].includes(words[index - 1] ?? ''),
+  )
+  return word !== undefined && Object.hasOwn(commands, word)
+    ? (word as keyof typeof commands)
+    : undefined
+}
+
+main(process.argv.slice(2)).then((status) => process.exit(status))

@@ -1,0 +1,29 @@
+import type { Command } from 'commander'
+import { type Config, loadConfig } from '../config.ts'
+import type { Schedule } from '../schedule/connect.ts'
+
+/**
+ * Wraps what a subcommand does: it gets what commander gives an action and may return an exit status
+ * of its own; without one it is done.
+ */
+export type Act = <Arguments extends unknown[]>(
+  action: (...given: Arguments) => Promise<number | undefined> | Promise<void>,
+) => (...given: Arguments) => Promise<void>
+
+/** What every file in this folder exports as `declare`: its arguments, and what runs. */
+export type Declare = (program: Command, act: Act) => void
+
+/** The configuration under the global flags, wherever on the command line they stand. */
+export function configOf(command: Command): Promise<Config> {
+  return loadConfig(command.optsWithGlobals())
+}
+
+/** Opens the scheduling database as a person who steers or looks, not as a host. */
+export async function asAdmin<Result>(
+  command: Command,
+  use: (schedule: Schedule, config: Config) => Promise<Result>,
+): Promise<Result> {
+  const config = await configOf(command)
+  const { withScheduling } = await import('../resources.ts')
+  return await withScheduling(config, (schedule) => use(schedule, config), 'admin')
+}

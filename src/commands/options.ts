@@ -1,0 +1,41 @@
+import { InvalidArgumentError } from 'commander'
+import { duration } from '../settings.ts'
+
+/** For options that take a whole number. */
+export function numberBetween(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text)
+    if (/^-?\d+$/.test(text) && number >= least && number <= most) return number
+    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** For options that take a TCP port. */
+export const portNumber = numberBetween(1, 65_535)
+
+const units = ['', 'kB', 'MB', 'GB', 'TB']
+
+/** `500GB`, with PostgreSQL's units, to bytes. */
+export function byteSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)?$/.exec(text)
+  if (match === null) {
+    throw new InvalidArgumentError('It takes a number of bytes, or one with kB, MB, GB or TB.')
+  }
+  return Math.round(Number(match[1]) * 1024 ** units.indexOf(match[2] ?? ''))
+}
+
+/** `2h` ago, or a time such as `2026-11-21 14:00`, in the reader's time zone unless it names one. */
+export function pastTime(text: string): Date {
+  if (/^\d+(\.\d+)?\s*[a-z]+$/.test(text)) {
+    try {
+      return new Date(Date.now() - duration(text))
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message)
+    }
+  }
+  const time = new Date(text.replace(/([+-]\d\d)$/, '$1:00'))
+  if (Number.isNaN(time.getTime())) {
+    throw new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
+  }
+  return time
+}

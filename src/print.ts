@@ -1,0 +1,90 @@
+import chalk from 'chalk'
+import Table from 'cli-table3'
+
+/** One column of a table for people. */
+export interface Column<Row> {
+  readonly title: string
+  readonly value: (row: Row) => string | number | null | undefined
+  readonly align?: 'left' | 'right'
+}
+
+/** What a listing prints: rows as JSON, one array, for programs; or a table for people. */
+export function printRows<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  options: { json?: boolean | undefined; none: string },
+): void {
+  if (options.json) printJson(rows)
+  else if (rows.length === 0) printLine(options.none)
+  else printLine(layOut(rows, columns))
+}
+
+/** One thing's properties, a line each; or as one JSON object. */
+export function printFields(fields: Readonly<Record<string, unknown>>, json?: boolean): void {
+  if (json) {
+    printJson(fields)
+    return
+  }
+  const width = Math.max(...Object.keys(fields).map((name) => name.length))
+  for (const [name, value] of Object.entries(fields)) {
+    printLine(`${chalk.bold(name.padEnd(width))}  ${value ?? '-'}`)
+  }
+}
+
+export function printJson(value: unknown): void {
+  printLine(JSON.stringify(value, null, 2))
+}
+
+export function printLine(line = ''): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Good, doubtful and bad, for a cell's text; plain where standard output is no terminal. */
+export const tone = { good: chalk.green, doubtful: chalk.yellow, bad: chalk.red }
+
+function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  const table = new Table({
+    head: columns.map(({ title }) => chalk.bold(title)),
+    colAligns: columns.map(({ align }) => align ?? 'left'),
+    chars: plainLines,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  })
+  for (const row of rows) table.push(columns.map(({ value }) => String(value(row) ?? '-')))
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')
+}
+
+const plainLines = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
+    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
+  ].map((part) => [part, '']),
+)
+
+/** Bytes as PostgreSQL's pg_size_pretty words them, or `-`. */
+export function prettySize(bytes: number | null | undefined): string {
+  if (bytes === null || bytes === undefined) return '-'
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB']
+  let size = bytes
+  let unit = 0
+  while (size >= 10_240 && unit < units.length - 1) {
+    size /= 1024
+    unit++
+  }
+  return `${Math.round(size)} ${units[unit]}`
+}
+
+/** A time in the reader's time zone, to the second, with the zone's offset; or `-`. */
+export function prettyTime(time: Date | null | undefined): string {
+  if (time === null || time === undefined) return '-'
+  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000)
+  const offset = -time.getTimezoneOffset()
+  const sign = offset < 0 ? '-' : '+'
+  const hours = String(Math.floor(Math.abs(offset) / 60)).padStart(2, '0')
+  const minutes = String(Math.abs(offset) % 60).padStart(2, '0')
+  const zone = minutes === '00' ? `${sign}${hours}` : `${sign}${hours}:${minutes}`
+  return local.toISOString().slice(0, 19).replace('T', ' ') + zone
+}

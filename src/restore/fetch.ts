@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { withScheduling } from '../resources.ts'
+import { locate } from '../schedule/agent.ts'
+import { parseWalName } from '../wal/names.ts'
+import { fetchDecision } from './exit-policy.ts'
+import { placeRecordedHistory, placeRememberedHistory, rememberHistory } from './known-history.ts'
+import { doubtful, placed, type Round } from './round.ts'
+import { search } from './search.ts'
+import { type FetchRequest, identifyTarget, type Target } from './target.ts'
+
+/** Between two rounds of asking in an outage, in milliseconds. */
+const pause = { first: 500, longest: 5000 }
+
+/**
+ * Brings back one WAL file: identify, locate, store.get, verify, place. Resolves to the exit code for
+ * the launcher; rejects only on what asking again could not change, before anything was asked.
+ */
+export async function fetch(request: FetchRequest, config: Config): Promise<number> {
+  if (parseWalName(request.walName) === undefined) {
+    throw new PgarchError('refused', `"${request.walName}" is not the name of a WAL file`, {
+      hint: "restore_command must be given PostgreSQL's %f and %p: 'pgarch fetch %f %p'.",
+    })
+  }
+  const target = await identifyTarget(request, config)
+  const start = performance.now()
+  for (let wait = pause.first, rounds = 1; ; wait = Math.min(wait * 2, pause.longest), rounds++) {
+    const { outcome, doubts } = await askEverywhere(request.walName, target, config)
+    const patienceLeft = config.fetchPatience - (performance.now() - start)
+    const decision = fetchDecision(target.role, outcome, patienceLeft)
+    if (decision !== 'again' || rounds === 1) {
+      for (const doubt of doubts) log.warning(doubt.message, doubt.hint)
+    }
+    if (decision !== 'again') return decision
+    if (rounds === 1) {
+      log.warning(`cannot tell yet whether "${request.walName}" is archived, and asks again`)
+    }
+    await sleep(Math.min(wait, patienceLeft))
+  }
+}
+
+/** One round: the scheduling database, every path, and for a timeline history what is known besides. */
+async function askEverywhere(walName: string, target: Target, config: Config): Promise<Round> {
+  const round = await askArchive(walName, target, config)
+  const { stateDirectory, walPath } = target
+  if (stateDirectory === undefined || parseWalName(walName)?.kind !== 'history') return round
+  if (round.outcome === 'placed') await rememberHistory(stateDirectory, walName, walPath)
+  if (round.outcome === 'placed' || round.outcome === 'absent') return round
+  return (await placeRememberedHistory(stateDirectory, walName, walPath)) ? placed : round
+}
+
+async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
+  const { cluster, role, walPath } = target
+  const expires = role === 'standby' ? Date.now() + config.fetchStandbyDeadline : Infinity
+  try {
+    const location = await withScheduling(config, (schedule) => locate(schedule, cluster, walName))
+    if (await placeRecordedHistory(location, walName, walPath)) return placed
+    const expected = {
+      walName,
+      systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
+      walSegmentSize: location.walSegmentSize,
+      sha256: location.file?.sha256 ?? null,
+    }
+    return await search({ location, expected, walPath, expires }, config)
+  } catch (error) {
+    if (error instanceof PgarchError) return doubtful([error])
+    throw error
+  }
+}

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { describeError, PgarchError } from '../errors.ts'
+import { writeDurably } from '../fs/durable.ts'
+import { log } from '../log.ts'
+import type { Location } from '../schedule/types.ts'
+import { parseWalName } from '../wal/names.ts'
+import { parseTimelineHistory } from '../wal/timeline-history.ts'
+import { place, temporaryName } from './place.ts'
+
+/*
+ * PostgreSQL takes a timeline history file that it is not given for a timeline id that is free, and a
+ * promoted standby would use it a second time. So these small files have two more sources than the
+ * paths: the scheduling database, and what this host was given before.
+ */
+
+/** Places the scheduling database's copy; false when it has none. */
+export async function placeRecordedHistory(location: Location, walName: string, walPath: string) {
+  const { file } = location
+  if (file === null || file.history === null) return false
+  const sha256 = createHash('sha256').update(file.history).digest('hex')
+  if (sha256 !== file.sha256) {
+    throw new PgarchError('damaged', `the scheduling database's copy of "${walName}" is damaged`)
+  }
+  await placeContent(file.history, walName, walPath)
+  return true
+}
+
+/** Keeps the timeline history placed at %p for a time when nothing answers. */
+export async function rememberHistory(stateDirectory: string, walName: string, walPath: string) {
+  const remembered = join(stateDirectory, 'history', walName)
+  if (existsSync(remembered)) return
+  try {
+    await mkdir(dirname(remembered), { recursive: true, mode: 0o700 })
+    await writeDurably(remembered, await readFile(walPath), { mode: 0o600 })
+  } catch (error) {
+    // The file is placed, and that counts: a full state directory must not stop a recovery.
+    log.warning(`could not remember timeline history "${walName}": ${describeError(error)}`)
+  }
+}
+
+/** Places the timeline history that this host was given before; false when it never was. */
+export async function placeRememberedHistory(
+  stateDirectory: string,
+  walName: string,
+  walPath: string,
+) {
+  const remembered = join(stateDirectory, 'history', walName)
+  if (!existsSync(remembered)) return false
+  await placeContent(await readFile(remembered), walName, walPath)
+  return true
+}
+
+async function placeContent(content: Buffer, walName: string, walPath: string) {
+  const name = parseWalName(walName)
+  if (name?.kind === 'history') parseTimelineHistory(content.toString('utf8'), name.timeline)
+  const temporary = await temporaryName(walPath, 0)
+  await writeFile(temporary, content, { flag: 'wx' })
+  await place(temporary, walPath)
+}

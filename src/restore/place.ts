@@ -1,0 +1,67 @@
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { describeError, PgarchError } from '../errors.ts'
+import type { Digest } from '../stores/store.ts'
+import { parseWalName } from '../wal/names.ts'
+import { checkSegmentHeader, longHeaderSize } from '../wal/page-header.ts'
+import { parseTimelineHistory } from '../wal/timeline-history.ts'
+
+/** What a copy must be to be placed. */
+export interface Expected {
+  readonly walName: string
+  readonly systemIdentifier: string
+  readonly walSegmentSize: number
+  /** What was archived under this name, where the scheduling database knows; else null. */
+  readonly sha256: string | null
+}
+
+/**
+ * The stage *verify*: the fetched file, whose bytes agree with its own trailer, must also be the one
+ * that was asked for. Rejects with `damaged`.
+ */
+export async function verify(path: string, digest: Digest, expected: Expected): Promise<void> {
+  const wrong = (what: string) =>
+    new PgarchError('damaged', `the copy of "${expected.walName}" ${what}`)
+  if (digest.walName !== expected.walName) throw wrong(`is that of "${digest.walName}"`)
+  if (digest.systemIdentifier !== expected.systemIdentifier) {
+    throw wrong(`is of the cluster with system identifier ${digest.systemIdentifier}`)
+  }
+  if (expected.sha256 !== null && digest.sha256 !== expected.sha256) {
+    throw wrong('has other content than was archived')
+  }
+  try {
+    await checkContent(path, digest.size, expected)
+  } catch (error) {
+    throw wrong(`is not valid: ${describeError(error)}`)
+  }
+}
+
+async function checkContent(path: string, size: number, expected: Expected): Promise<void> {
+  const walName = parseWalName(expected.walName)
+  if (walName?.kind === 'history') {
+    parseTimelineHistory(await readFile(path, 'utf8'), walName.timeline)
+  } else if (walName?.kind === 'segment' || walName?.kind === 'partial') {
+    const file = await open(path)
+    try {
+      const header = Buffer.alloc(longHeaderSize)
+      await file.read(header, 0, longHeaderSize, 0)
+      checkSegmentHeader(header, { ...expected, name: walName, size })
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+/** The stage *place*: %p appears whole or not at all. PostgreSQL syncs it when it takes it over. */
+export async function place(temporary: string, walPath: string): Promise<void> {
+  await rename(temporary, walPath)
+}
+
+/**
+ * A name beside %p for a copy in the making: on the same file system, and none that PostgreSQL reads.
+ * It is the same in every call, so that a killed fetch's leftover is removed by the next.
+ */
+export async function temporaryName(walPath: string, number: number): Promise<string> {
+  const name = `${walPath}.pgarch-${number}.tmp`
+  await rm(name, { force: true })
+  return name
+}

@@ -1,0 +1,33 @@
+import { afterEach, expect, it, vi } from 'vitest'
+import { byteSize, numberBetween, pastTime, portNumber } from '../../src/commands/options.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+it('numbers, ports and sizes read as PostgreSQL writes them', () => {
+  expect(numberBetween(-5, 5)('-5')).toBe(-5)
+  expect(portNumber('22')).toBe(22)
+  expect(byteSize('1000')).toBe(1000)
+  expect(byteSize('16MB')).toBe(16 * 1024 * 1024)
+  expect(byteSize('1.5 TB')).toBe(1.5 * 1024 ** 4)
+})
+
+it.each([
+  [portNumber, '0'],
+  [portNumber, '65536'],
+  [portNumber, '1e3'],
+  [byteSize, '12 mb'],
+  [byteSize, '-1'],
+  [pastTime, 'yesterday'],
+  [pastTime, '2 weeks'],
+])('%o refuses %j', (parse, text) => {
+  expect(() => parse(text)).toThrow(/takes|is not a time/)
+})
+
+it('how long ago, and times with and without a zone', () => {
+  vi.useFakeTimers({ now: new Date('2026-11-21T12:00:00Z') })
+  expect(pastTime('2h').toISOString()).toBe('2026-11-21T10:00:00.000Z')
+  expect(pastTime('2026-11-21 14:00:00+02').toISOString()).toBe('2026-11-21T12:00:00.000Z')
+  expect(pastTime('2026-11-21T14:00:00Z').toISOString()).toBe('2026-11-21T14:00:00.000Z')
+})
