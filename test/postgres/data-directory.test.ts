@@ -60,12 +60,12 @@ describe('openDataDirectory', () => {
   })
 
   test.each([
-    ['global/pg_control', ''],
-    ['global/pg_control', '1234567'],
-    ['global/pg_control', '\0'.repeat(8192)],
-    ['PG_VERSION', ''],
-    ['PG_VERSION', 'x'],
-  ])('%s with content %j: not a data directory', async (file, content) => {
+    ['global/pg_control', 'empty', ''],
+    ['global/pg_control', 'cut off', '1234567'],
+    ['global/pg_control', 'zeros', '\0'.repeat(8192)],
+    ['PG_VERSION', 'empty', ''],
+    ['PG_VERSION', 'no number', 'x'],
+  ])('%s is %s: not a data directory', async (file, _, content) => {
     writeFileSync(join(data, file), content)
     await expect(openDataDirectory(data)).rejects.toMatchObject({ failure: 'usage' })
   })
@@ -78,7 +78,7 @@ describe('openDataDirectory', () => {
         message: `could not read data directory "${data}": permission denied`,
         hint: 'Run it as the user that the server runs as, or as root.',
       })
-    })
+    }).finally(() => chmodSync(data, 0o700))
   })
 })
 
