@@ -1,0 +1,90 @@
+import type { Schedule } from './connect.ts'
+import type {
+  Claim,
+  ClaimOutcome,
+  ClusterReference,
+  CopyEvent,
+  Location,
+  Membership,
+  Route,
+} from './types.ts'
+
+/**
+ * The member's route, and in the same call the claim of one file, if there is one to archive. `claim`
+ * is null when none was given, and when the switch is not at start, as then nothing is claimed.
+ * Rejects with `refused` for an unknown membership or a retired cluster.
+ */
+export async function fetchRoute(
+  schedule: Schedule,
+  { memberId, credential }: Membership,
+  claim: Claim | null,
+): Promise<{ route: Route; claim: ClaimOutcome | null }> {
+  const claims = claim && { ...claim, history: claim.history?.toString('base64') ?? null }
+  const [row] = await schedule.query<{ answer: Route & { claims: ClaimOutcome[] | null } }>(
+    'select pgarch.route($1, $2, $3) as answer',
+    [memberId, credential, JSON.stringify(claims ? [claims] : [])],
+  )
+  const { claims: outcomes, ...route } = only(row).answer
+  return { route, claim: outcomes?.[0] ?? null }
+}
+
+/**
+ * Notes a WAL file that is dropped on purpose. False, and nothing noted, unless the cluster's switch
+ * is at stop in this very call: then it must not be dropped.
+ */
+export async function dropWal(
+  schedule: Schedule,
+  { memberId, credential }: Membership,
+  file: { readonly walName: string; readonly walSize: number },
+): Promise<boolean> {
+  const [row] = await schedule.query<{ dropped: boolean }>(
+    'select pgarch.drop_wal($1, $2, $3) as dropped',
+    [memberId, credential, JSON.stringify([file])],
+  )
+  return only(row).dropped
+}
+
+/**
+ * Records tries to store files, those that failed too. The same event twice counts once, so this can
+ * be repeated until it resolves. Resolves to the route's version.
+ */
+export async function recordCopies(
+  schedule: Schedule,
+  { memberId, credential }: Membership,
+  events: readonly CopyEvent[],
+): Promise<number> {
+  const [row] = await schedule.query<{ version: number }>(
+    'select pgarch.record($1, $2, $3) as version',
+    [memberId, credential, JSON.stringify(events)],
+  )
+  return only(row).version
+}
+
+/**
+ * Where one WAL file is. Needs no membership. Rejects with `refused` when no cluster fits, or when
+ * several do; the hint then names them.
+ */
+export async function locate(
+  schedule: Schedule,
+  cluster: ClusterReference,
+  walName: string,
+): Promise<Location> {
+  const [row] = await schedule.query<{ answer: Location & { file: StoredFile | null } }>(
+    'select pgarch.locate($1, $2, $3, $4) as answer',
+    [cluster.systemIdentifier, cluster.clusterName, cluster.fingerprint, walName],
+  )
+  const { file, ...rest } = only(row).answer
+  const history = file?.history as string | null | undefined
+  return {
+    ...rest,
+    file: file && { ...file, history: history ? Buffer.from(history, 'base64') : null },
+  }
+}
+
+/** As JSON carries it. */
+type StoredFile = Omit<NonNullable<Location['file']>, 'history'> & { history: never }
+
+function only<Row>(row: Row | undefined): Row {
+  if (row === undefined) throw new Error('the function returned no row')
+  return row
+}

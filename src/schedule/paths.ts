@@ -1,0 +1,113 @@
+import { isIP } from 'node:net'
+import { PgarchError } from '../errors.ts'
+import type { Schedule } from './connect.ts'
+import type { SchedulePath } from './types.ts'
+
+/** How a path is reached and what it is called. */
+export interface PathProperties extends Omit<SchedulePath, 'id' | 'uuid' | 'kind' | 'priority'> {
+  /** The address that `sshHost` had when somebody looked; null for a local path. */
+  readonly sshIp: string | null
+  /** Bytes that the path is meant to hold, for reports. */
+  readonly capacityBytes?: number | null
+}
+
+export interface NewPath extends PathProperties {
+  /** What `pgarch-path` at the root carries. */
+  readonly uuid: string
+  readonly kind: 'sftp' | 'local'
+}
+
+/** A row of arch_path_info, and how many clusters it serves. */
+export interface ArchivePath extends Omit<SchedulePath, 'priority'> {
+  readonly sshIp: string | null
+  readonly capacityBytes: number | null
+  /** Gone for good since; null: not lost. */
+  readonly lostTime: Date | null
+  readonly active: boolean
+  readonly createTime: Date
+  readonly modifyTime: Date
+  readonly clusters: number
+}
+
+const select = `
+  select p.id, p.uuid, p.name, p.kind, coalesce(p.ssh_host, pg_catalog.host(p.ssh_ip)) as "sshHost",
+         pg_catalog.host(p.ssh_ip) as "sshIp", p.ssh_port as "sshPort", p.ssh_user as "sshUser",
+         p.host_key as "hostKey", p.root_path as "rootPath", p.capacity_bytes as "capacityBytes",
+         p.lost_time as "lostTime", p.active_status as active, p.create_time as "createTime",
+         p.modify_time as "modifyTime",
+         (select count(*) from pgarch.arch_path_map m
+          join pgarch.arch_db_info d on d.id = m.db_id and d.active_status
+          where m.path_id = p.id and m.active_status) as clusters
+  from pgarch.arch_path_info p`
+
+/** ssh_host is for names; what is an address already goes to ssh_ip alone. */
+function address(path: PathProperties): unknown[] {
+  const { name, rootPath, sshHost, sshIp, sshPort, sshUser, hostKey } = path
+  const isAddress = sshHost !== null && isIP(sshHost) !== 0
+  const host = isAddress ? [null, sshHost] : [sshHost, sshIp]
+  return [name, rootPath, ...host, sshPort, sshUser, hostKey]
+}
+
+/** `refused` when another path has the name, or the host, port and root. */
+export async function insertPath(schedule: Schedule, path: NewPath): Promise<number> {
+  const [row] = await schedule.query<{ id: number }>(
+    `insert into pgarch.arch_path_info
+       (name, root_path, ssh_host, ssh_ip, ssh_port, ssh_user, host_key, capacity_bytes, uuid, kind)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
+    [...address(path), path.capacityBytes ?? null, path.uuid, path.kind],
+  )
+  return (row as { id: number }).id
+}
+
+/** Without `capacityBytes` the capacity stays as it is. */
+export async function updatePath(
+  schedule: Schedule,
+  id: number,
+  path: PathProperties,
+): Promise<void> {
+  await schedule.query(
+    `update pgarch.arch_path_info
+     set name = $2, root_path = $3, ssh_host = $4, ssh_ip = $5, ssh_port = $6, ssh_user = $7,
+         host_key = $8, capacity_bytes = case when $9 then $10 else capacity_bytes end
+     where id = $1`,
+    [id, ...address(path), path.capacityBytes !== undefined, path.capacityBytes ?? null],
+  )
+}
+
+export function listPaths(schedule: Schedule): Promise<ArchivePath[]> {
+  return schedule.query<ArchivePath>(`${select} order by p.name, p.id`)
+}
+
+export async function findPath(schedule: Schedule, name: string): Promise<ArchivePath | undefined> {
+  const [found] = await schedule.query<ArchivePath>(
+    `${select} where p.name = $1 and p.lost_time is null`,
+    [name],
+  )
+  return found
+}
+
+/** As findPath; `refused` when there is none. */
+export async function requirePath(schedule: Schedule, name: string): Promise<ArchivePath> {
+  const path = await findPath(schedule, name)
+  if (path !== undefined) return path
+  throw new PgarchError('refused', `path "${name}" does not exist`, {
+    hint: 'See "pgarch path list".',
+  })
+}
+
+/** A path that is not active gets no more files; what it holds is still fetched from it. */
+export async function setPathActive(
+  schedule: Schedule,
+  id: number,
+  active: boolean,
+): Promise<void> {
+  await schedule.query('update pgarch.arch_path_info set active_status = $2 where id = $1', [
+    id,
+    active,
+  ])
+}
+
+/** `refused` while it is in a route or holds archived files. */
+export async function removePath(schedule: Schedule, id: number): Promise<void> {
+  await schedule.query('delete from pgarch.arch_path_info where id = $1', [id])
+}

@@ -1,0 +1,66 @@
+import type { Schedule } from './connect.ts'
+import type { Switch } from './types.ts'
+
+/** How the archiving of one cluster goes. */
+export interface ClusterStatus {
+  readonly fingerprint: string
+  readonly name: string
+  readonly active: boolean
+  readonly switch: Switch
+  readonly switchReason: string | null
+  readonly switchAuthor: string | null
+  readonly switchTime: Date | null
+  /** In the order in which a push tries them; those that are not active too. */
+  readonly route: readonly { path: string; priority: number; active: boolean }[]
+  /** The WAL file that was stored last; null: none yet. */
+  readonly lastWalName: string | null
+  readonly lastArchivedTime: Date | null
+  /** Tries to store a file that failed since the last one that succeeded. */
+  readonly failures: number
+  readonly lastFailureTime: Date | null
+  readonly lastError: string | null
+  readonly openConflicts: number
+  /** WAL files dropped on purpose, ever. */
+  readonly droppedFiles: number
+  /** WAL files that are in a member's local archive. */
+  readonly localFiles: number
+  readonly members: readonly { host: string; lastSeen: Date | null }[]
+}
+
+/** Of one cluster, also a retired one; or of all that are not retired. */
+export async function queryStatus(
+  schedule: Schedule,
+  fingerprint: string | null,
+): Promise<ClusterStatus[]> {
+  const rows = await schedule.query<ClusterStatus>(
+    `select d.id as fingerprint, d.name, d.active_status as active, d.switch,
+            d.switch_reason as "switchReason", d.switch_author as "switchAuthor",
+            d.switch_time as "switchTime",
+            (select coalesce(json_agg(json_build_object('path', p.name, 'priority', m.priority,
+                      'active', m.active_status and p.active_status and p.lost_time is null)
+                      order by m.priority desc, p.id), '[]')
+             from pgarch.arch_path_map m join pgarch.arch_path_info p on p.id = m.path_id
+             where m.db_id = d.id) as route,
+            s.last_wal_name as "lastWalName", s.last_archived_time as "lastArchivedTime",
+            coalesce(s.failures, 0) as failures, s.last_failure_time as "lastFailureTime",
+            s.last_error as "lastError",
+            (select count(*) from pgarch.arch_conflict k
+             where k.db_id = d.id and k.resolved_time is null) as "openConflicts",
+            (select count(*) from pgarch.arch_gap g where g.db_id = d.id) as "droppedFiles",
+            (select count(*) from pgarch.arch_copy c
+             where c.db_id = d.id and c.member_id is not null) as "localFiles",
+            (select coalesce(json_agg(json_build_object('host', m.host, 'lastSeen', m.last_seen)
+                                      order by m.host, m.enrolled), '[]')
+             from pgarch.arch_member m where m.db_id = d.id) as members
+     from pgarch.arch_db_info d left join pgarch.arch_db_status s on s.db_id = d.id
+     where case when $1::uuid is null then d.active_status else d.id = $1 end
+     order by d.name`,
+    [fingerprint],
+  )
+  return rows.map((row) => ({ ...row, members: row.members.map(withDate) }))
+}
+
+/** Times inside json come as text. */
+function withDate({ host, lastSeen }: { host: string; lastSeen: Date | string | null }) {
+  return { host, lastSeen: lastSeen === null ? null : new Date(lastSeen) }
+}
