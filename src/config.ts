@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { PgarchError } from './errors.ts'
-import { duration, integer, path, text } from './settings.ts'
+import { duration, integer, path, size, text } from './settings.ts'
 
 /**
  * Every setting: its key in the configuration file, its environment variable, how its value reads,
@@ -27,6 +27,8 @@ export const settings = {
     duration,
     '5s',
   ),
+  localArchive: setting('local_archive.directory', 'PGARCH_LOCAL_ARCHIVE', path, undefined),
+  localReserve: setting('local_archive.reserve', 'PGARCH_LOCAL_RESERVE', size, '1GB'),
 } as const
 
 /** What a flag, an environment variable and the file were found to say, in that order of rank. */

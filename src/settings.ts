@@ -41,3 +41,21 @@ export function duration(value: unknown): number {
   }
   return Math.round(Number(match[1]) * factor)
 }
+
+const bytesIn: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1024,
+  MB: 1024 ** 2,
+  GB: 1024 ** 3,
+  TB: 1024 ** 4,
+}
+
+/** A size with one of PostgreSQL's units, such as `500MB` or `2 TB`, to bytes. */
+export function size(value: unknown): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)$/.exec(String(value).trim())
+  const factor = bytesIn[match?.[2] ?? '']
+  if (match === null || factor === undefined) {
+    throw new Error(`"${value}" is not a size: give a number and a unit of B, kB, MB, GB or TB`)
+  }
+  return Math.round(Number(match[1]) * factor)
+}

@@ -2,21 +2,26 @@ import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
-import { stateDirectoryOf } from '../postgres/state-directory.ts'
+import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
+import { openRests, type Rests } from './rests.ts'
+
+/** Who archives, and with what: the same for every file of a data directory. */
+export interface Archiver {
+  readonly dataDirectory: DataDirectory
+  readonly member: Member
+  readonly stateDirectory: string
+  readonly rests: Rests
+  readonly config: Config
+}
 
 /**
  * The stage *identify* of a push: who this data directory belongs to, and the membership that allows
  * this host to archive for it. Rejects with `refused` without one, or with another cluster's.
  */
-export async function identifyMember(
-  path: string,
-  config: Config,
-): Promise<{ dataDirectory: DataDirectory; member: Member }> {
+export async function identifyArchiver(path: string, config: Config): Promise<Archiver> {
   const dataDirectory = await openDataDirectory(path)
-  const member = await readMember(
-    stateDirectoryOf(config.stateDirectory, dataDirectory),
-    config.member,
-  )
+  const expected = stateDirectoryOf(config.stateDirectory, dataDirectory)
+  const member = await readMember(expected, config.member)
   if (member === undefined) {
     throw new PgarchError('refused', `data directory "${dataDirectory.path}" is not registered`, {
       hint:
@@ -33,5 +38,8 @@ export async function identifyMember(
       { hint: 'After pg_upgrade or a new initdb, run "pgarch register" again.' },
     )
   }
-  return { dataDirectory, member }
+  // A membership from PGARCH_MEMBER may come to a host that has no state directory yet.
+  const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+  const rests = await openRests(stateDirectory)
+  return { dataDirectory, member, stateDirectory, rests, config }
 }

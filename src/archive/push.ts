@@ -1,14 +1,14 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { PgarchError } from '../errors.ts'
+import { describeError, PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { checkWalPath } from '../postgres/data-directory.ts'
-import type { Member } from '../postgres/member.ts'
-import { withScheduling } from '../resources.ts'
-import { dropWal, fetchRoute, recordCopies } from '../schedule/agent.ts'
-import type { ClaimOutcome, Route } from '../schedule/types.ts'
+import type { Claim, Route } from '../schedule/types.ts'
 import { copyToRoute, type Tries } from './copy.ts'
-import { identifyMember } from './identify.ts'
+import { type Archiver, identifyArchiver } from './identify.ts'
+import { copyToLocalArchive, drainSome } from './local-archive.ts'
+import { record } from './record.ts'
+import { conflictHint, takeRoute } from './take-route.ts'
 import { checkWalFile, type WalFile } from './wal-file.ts'
 
 export interface PushRequest {
@@ -20,94 +20,88 @@ export interface PushRequest {
 }
 
 /**
- * Archives one WAL file: identify, check, route, store, record. Resolves when the file is durable on a
- * path and recorded, or dropped because the cluster is stopped; rejects otherwise. Every step can be
- * repeated, so PostgreSQL's own retry is all the recovery there is.
+ * Archives one WAL file: identify, check, route, store, record. Resolves when the file is durable, on a
+ * path or in the local archive, and that is recorded or journaled; or when it was dropped because the
+ * cluster is stopped. Rejects otherwise. Every step can be repeated, so PostgreSQL's own retry is all
+ * the recovery there is.
  */
 export async function push(request: PushRequest, config: Config): Promise<void> {
-  const { dataDirectory, member } = await identifyMember(request.dataDirectory, config)
+  const archiver = await identifyArchiver(request.dataDirectory, config)
+  try {
+    await archive(archiver, request)
+  } finally {
+    await archiver.rests.save().catch((error: unknown) => {
+      log.warning(`could not remember what failed: ${describeError(error)}`)
+    })
+  }
+}
+
+async function archive(archiver: Archiver, request: PushRequest): Promise<void> {
+  const { dataDirectory, member } = archiver
   await checkWalPath(dataDirectory, request.walPath)
   const walPath = resolve(dataDirectory.path, request.walPath)
   const file = await checkWalFile(walPath, request.walName, member)
-  const route = await takeRoute(member, file, config)
-  if (route === 'dropped') return
+  const claim = claimOf(file)
+  const taken = await takeRoute(archiver, claim)
+  if (taken === 'dropped') return
 
-  const tries = await copyToRoute(route, file, config)
-  await withScheduling(config, (schedule) => recordCopies(schedule, member, tries))
-  report(tries, route, file)
+  const { route, source } = taken
+  const tries = await copyToRoute(archiver, route, file)
+  warnOfFailures(tries, route)
+  const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
+  const events = local === undefined ? tries : [...tries, local]
+  await record(archiver, { claim, events }, source)
+  if (local === undefined) report(tries, route, file)
+  if (isArchived(tries)) await drainSome(archiver, taken)
 }
 
-/** The stage *route*: the claim and the route in one call; 'dropped' when the switch is at stop. */
-async function takeRoute(
-  member: Member,
-  file: WalFile,
-  config: Config,
-): Promise<Route | 'dropped'> {
-  const { walName, sha256, size } = file.digest
-  const wanted = { walName, sha256, walSize: size, history: file.history }
-  return await withScheduling(config, async (schedule) => {
-    const { route, claim } = await fetchRoute(schedule, member, wanted)
-    if (route.switch === 'stop' && (await dropWal(schedule, member, wanted))) {
-      log.warning(
-        `"${walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
-          because(route),
-        'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
-      )
-      return 'dropped'
-    }
-    refuseUnlessArchivable(route, claim, walName)
-    return route
-  })
+function claimOf({ digest, history }: WalFile): Claim {
+  return { walName: digest.walName, sha256: digest.sha256, walSize: digest.size, history }
 }
 
-function refuseUnlessArchivable(route: Route, claim: ClaimOutcome | null, walName: string): void {
+function isArchived(tries: Tries): boolean {
+  const last = tries.at(-1)?.status
+  return last === 'stored' || last === 'already-stored'
+}
+
+/** No path took it; but a conflict is an answer, and no reason to put it elsewhere. */
+function isRefused(tries: Tries): boolean {
+  return tries.every(({ status }) => status === 'failed')
+}
+
+function warnOfFailures(tries: Tries, route: Route): void {
+  for (const { status, error, pathId } of tries) {
+    if (status !== 'failed') continue
+    log.warning(`path "${nameOf(pathId, route)}" did not take it: ${error}`)
+  }
+}
+
+/** Rejects unless the last try has the file. */
+function report(tries: Tries, route: Route, { digest }: WalFile): void {
+  const last = tries.at(-1)
+  if (last?.status === 'conflict') {
+    throw new PgarchError('conflict', `${last.error}`, { hint: conflictHint })
+  }
+  if (last?.status === 'already-stored') {
+    const path = nameOf(last.pathId, route)
+    log.info(`"${digest.walName}" was already archived on path "${path}"`)
+  }
+  if (isArchived(tries)) return
   const { clusterName } = route
-  if (route.switch !== 'start') {
-    throw new PgarchError(
-      'refused',
-      `archiving of cluster "${clusterName}" is at ${route.switch}${because(route)}`,
-      { hint: 'WAL waits in pg_wal until "pgarch cluster start".' },
-    )
-  }
-  if (claim?.outcome === 'conflict') {
-    throw new PgarchError(
-      'conflict',
-      `"${walName}" of cluster "${clusterName}" was archived with other content by ${claim.claimedBy}`,
-      { hint: conflictHint },
-    )
-  }
   if (route.paths.length === 0) {
     throw new PgarchError('refused', `cluster "${clusterName}" has no active archive path`, {
       hint: 'Add one with "pgarch path add" and "pgarch route set".',
     })
   }
+  throw new PgarchError(
+    'unreachable',
+    `no path of cluster "${clusterName}" took "${digest.walName}"`,
+    {
+      hint: 'PostgreSQL keeps the file and tries again.',
+    },
+  )
 }
 
-const conflictHint =
-  'Two servers write the same WAL file: a copy, a split brain, or a repeated recovery. ' +
-  'The archived one was left as it is.'
-
-function because({ switchReason, switchAuthor }: Route): string {
-  const by = switchAuthor === null ? '' : ` by ${switchAuthor}`
-  return switchReason === null ? by : `${by}: ${switchReason}`
-}
-
-/** Tells the server's log what went wrong, and rejects unless the last try has the file. */
-function report(tries: Tries, route: Route, { digest }: WalFile): void {
-  const nameOf = (pathId: number) => route.paths.find((path) => path.id === pathId)?.name
-  const last = tries.at(-1)
-  for (const { status, error, pathId } of tries) {
-    if (status === 'failed') log.warning(`path "${nameOf(pathId)}" did not take it: ${error}`)
-    if (status === 'conflict') throw new PgarchError('conflict', `${error}`, { hint: conflictHint })
-  }
-  if (last?.status === 'already-stored') {
-    log.info(`"${digest.walName}" was already archived on path "${nameOf(last.pathId)}"`)
-  }
-  if (last === undefined || last.status === 'failed') {
-    throw new PgarchError(
-      'unreachable',
-      `no path of cluster "${route.clusterName}" took "${digest.walName}"`,
-      { hint: 'PostgreSQL keeps the file and tries again.' },
-    )
-  }
+function nameOf(pathId: number | null, route: Route): string | undefined {
+  return route.paths.find((path) => path.id === pathId)?.name
 }

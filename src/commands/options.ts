@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { duration } from '../settings.ts'
+import { duration, size } from '../settings.ts'
 
 /** For options that take a whole number. */
 export function numberBetween(least: number, most: number): (text: string) => number {
@@ -13,15 +13,13 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 /** For options that take a TCP port. */
 export const portNumber = numberBetween(1, 65_535)
 
-const units = ['', 'kB', 'MB', 'GB', 'TB']
-
 /** `500GB`, with PostgreSQL's units, to bytes. */
 export function byteSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)?$/.exec(text)
-  if (match === null) {
-    throw new InvalidArgumentError('It takes a number of bytes, or one with kB, MB, GB or TB.')
+  try {
+    return size(text)
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
   }
-  return Math.round(Number(match[1]) * 1024 ** units.indexOf(match[2] ?? ''))
 }
 
 /** `2h` ago, or a time such as `2026-11-21 14:00`, in the reader's time zone unless it names one. */

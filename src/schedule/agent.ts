@@ -3,7 +3,8 @@ import type {
   Claim,
   ClaimOutcome,
   ClusterReference,
-  CopyEvent,
+  Entry,
+  LateConflict,
   Location,
   Membership,
   Route,
@@ -19,7 +20,7 @@ export async function fetchRoute(
   { memberId, credential }: Membership,
   claim: Claim | null,
 ): Promise<{ route: Route; claim: ClaimOutcome | null }> {
-  const claims = claim && { ...claim, history: claim.history?.toString('base64') ?? null }
+  const claims = claim && claimAsText(claim)
   const [row] = await schedule.query<{ answer: Route & { claims: ClaimOutcome[] | null } }>(
     'select pgarch.route($1, $2, $3) as answer',
     [memberId, credential, JSON.stringify(claims ? [claims] : [])],
@@ -45,19 +46,20 @@ export async function dropWal(
 }
 
 /**
- * Records tries to store files, those that failed too. The same event twice counts once, so this can
- * be repeated until it resolves. Resolves to the route's version.
+ * Delivers what a host did, in its order: claims each file's content, and records where it went. The
+ * same entry twice counts once, so this can be repeated until it resolves. Resolves to those files
+ * whose content was refused.
  */
-export async function recordCopies(
+export async function deliver(
   schedule: Schedule,
   { memberId, credential }: Membership,
-  events: readonly CopyEvent[],
-): Promise<number> {
-  const [row] = await schedule.query<{ version: number }>(
-    'select pgarch.record($1, $2, $3) as version',
-    [memberId, credential, JSON.stringify(events)],
+  entries: readonly Entry[],
+): Promise<LateConflict[]> {
+  const [row] = await schedule.query<{ answer: { conflicts: LateConflict[] } }>(
+    'select pgarch.deliver($1, $2, $3) as answer',
+    [memberId, credential, JSON.stringify(entries.map(withHistoryAsText))],
   )
-  return only(row).version
+  return only(row).answer.conflicts
 }
 
 /**
@@ -83,6 +85,15 @@ export async function locate(
 
 /** As JSON carries it. */
 type StoredFile = Omit<NonNullable<Location['file']>, 'history'> & { history: never }
+
+/** JSON has no bytes. */
+function claimAsText(claim: Claim): object {
+  return { ...claim, history: claim.history?.toString('base64') ?? null }
+}
+
+function withHistoryAsText({ claim, events }: Entry): object {
+  return { claim: claimAsText(claim), events }
+}
 
 function only<Row>(row: Row | undefined): Row {
   if (row === undefined) throw new Error('the function returned no row')

@@ -33,7 +33,7 @@ export interface ScheduleSettings {
 }
 
 /** The newest migration that this program was written for. */
-export const knownSchemaVersion = 3
+export const knownSchemaVersion = 4
 
 /**
  * Connects to the first host that answers and has the wanted session attributes, checks that schema

@@ -4,7 +4,8 @@ import type { Schedule } from './connect.ts'
 import type { SchedulePath } from './types.ts'
 
 /** How a path is reached and what it is called. */
-export interface PathProperties extends Omit<SchedulePath, 'id' | 'uuid' | 'kind' | 'priority'> {
+export interface PathProperties
+  extends Omit<SchedulePath, 'id' | 'uuid' | 'kind' | 'priority' | 'reserveBytes'> {
   /** The address that `sshHost` had when somebody looked; null for a local path. */
   readonly sshIp: string | null
   /** Bytes that the path is meant to hold, for reports. */

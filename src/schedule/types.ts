@@ -20,6 +20,8 @@ export interface SchedulePath {
   readonly sshUser: string | null
   readonly hostKey: string | null
   readonly rootPath: string
+  /** Bytes that a push leaves free. */
+  readonly reserveBytes: number
   readonly priority: number
 }
 
@@ -51,18 +53,38 @@ export type ClaimOutcome =
   | { readonly outcome: 'claimed' }
   | { readonly outcome: 'conflict'; readonly sha256: string; readonly claimedBy: string }
 
-/** One try to put a WAL file on a path: a row of arch_remote_log, and if it succeeded a copy. */
+/**
+ * What became of a WAL file at one place. On a path, one try: `stored`, `already-stored`, `conflict` or
+ * `failed`. In this host's local archive: `local`, it lies there now; `drained`, it no longer does.
+ */
 export interface CopyEvent {
   /** uuid, made by the host; the same event delivered twice counts once. */
   readonly eventId: string
   readonly walName: string
   readonly walSize: number
-  readonly pathId: number
-  readonly status: 'stored' | 'already-stored' | 'conflict' | 'failed'
+  /** null: the local archive. */
+  readonly pathId: number | null
+  readonly status: 'stored' | 'already-stored' | 'conflict' | 'failed' | 'local' | 'drained'
   readonly storedBytes: number | null
   readonly durationMilliseconds: number
   readonly error: string | null
   readonly time: Date
+  /** Of the stored file in the local archive; null on a path, which knows it itself. */
+  readonly fullPath: string | null
+}
+
+/** What the scheduling database is to learn of one WAL file: its content, and where it went. */
+export interface Entry {
+  readonly claim: Claim
+  readonly events: readonly CopyEvent[]
+}
+
+/** Content that was stored, and then refused when it was claimed: the archive has other content. */
+export interface LateConflict {
+  readonly walName: string
+  /** Of the claimed content. */
+  readonly sha256: string
+  readonly claimedBy: string
 }
 
 /** How a host that restores names the cluster; a membership or a name decide before the identifier. */
@@ -84,6 +106,8 @@ export interface Location {
   readonly file: { sha256: string; walSize: number; history: Buffer | null } | null
   /** All paths of the cluster, those with a copy first, then by priority; inactive ones included. */
   readonly paths: readonly (SchedulePath & { readonly hasCopy: boolean })[]
+  /** Names of paths that had it, and were declared lost. */
+  readonly lostPaths: readonly string[]
   /** Hosts whose local archive still holds the only way to this file. */
   readonly localHosts: readonly string[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */

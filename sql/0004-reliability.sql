@@ -1,0 +1,161 @@
+-- What lets archiving go on: the journal's delivery, local archives, a reserve of free space, lost
+-- paths, and conflicts set aside. Only adds, so that older clients go on working.
+
+set local role pgarch_admin;
+
+-- push passes a path over that would be left with less than this.
+alter table pgarch.arch_path_info add column reserve_bytes bigint not null default 67108864
+  check (reserve_bytes >= 0);
+alter table pgarch.arch_path_info add column lost_by text;
+alter table pgarch.arch_path_info add column lost_reason text;
+
+create or replace function pgarch.describe_path(path pgarch.arch_path_info, priority int)
+returns jsonb
+language sql immutable set search_path = pg_catalog, pgarch, pg_temp as $$
+  select jsonb_build_object(
+    'id', path.id, 'uuid', path.uuid, 'name', path.name, 'kind', path.kind,
+    'sshHost', coalesce(path.ssh_host, host(path.ssh_ip)), 'sshPort', path.ssh_port,
+    'sshUser', path.ssh_user, 'hostKey', path.host_key, 'rootPath', path.root_path,
+    'reserveBytes', path.reserve_bytes, 'priority', priority)
+$$;
+
+create trigger path_reserve_changed after update on pgarch.arch_path_info
+  for each row when (old.reserve_bytes is distinct from new.reserve_bytes)
+  execute function pgarch.path_changed();
+
+-- Archived content that gave way to other content under its name. The stored file was renamed.
+create table pgarch.arch_set_aside (
+  id bigint generated always as identity primary key,
+  db_id uuid not null references pgarch.arch_db_info,
+  wal_name pgarch.wal_file_name not null,
+  sha256 pgarch.sha256_digest not null,
+  wal_size_bytes bigint not null,
+  member_id uuid not null,
+  -- [{path, file}]: where it lies now, below the paths' roots
+  copies jsonb not null,
+  author text not null,
+  reason text not null,
+  create_time timestamptz not null default now()
+);
+create index arch_set_aside_db_id on pgarch.arch_set_aside (db_id, wal_name);
+grant select on pgarch.arch_set_aside to pgarch_monitor;
+
+-- What a host did, in its journal's order; everything is claimed, and counts once however often it
+-- is delivered. Also for a paused, stopped or retired cluster, because what was stored is there. An
+-- entry whose content was refused at its claim is logged as a conflict, and makes no copy.
+-- entries: [{claim: {walName, sha256, walSize, history}, events: [{eventId, walName, walSize, pathId,
+--            status: stored | already-stored | conflict | failed | local | drained, storedBytes,
+--            durationMilliseconds, error, time, fullPath}]}]
+--   local: it lies in the member's local archive, at fullPath; drained: it no longer does
+-- returns {version, conflicts: [{walName, sha256, claimedBy}]}
+create function pgarch.deliver(member uuid, credential text, entries jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pgarch, pg_temp as $$
+declare
+  caller arch_member := authenticate(member, credential);
+  outcomes jsonb;
+  events jsonb;
+  version bigint;
+  fresh uuid[];
+begin
+  outcomes := claim(caller, (select coalesce(jsonb_agg(e.entry -> 'claim' order by e.position), '[]')
+                             from jsonb_array_elements(entries) with ordinality e (entry, position)));
+
+  select coalesce(jsonb_agg(
+           case when o.outcome ->> 'outcome' = 'conflict'
+                     and v.event ->> 'status' in ('stored', 'already-stored')
+                then v.event || jsonb_build_object('status', 'conflict', 'error',
+                       'other content was archived by ' || (o.outcome ->> 'claimedBy'))
+                else v.event end), '[]')
+  into events
+  from jsonb_array_elements(entries) with ordinality e (entry, position)
+  join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
+  cross join jsonb_array_elements(e.entry -> 'events') v (event)
+  where v.event ->> 'status' not in ('local', 'drained');
+  version := record(member, credential, events);
+
+  with logged as (
+    insert into arch_local_log
+    (db_id, event_id, member_id, wal_name, full_path, wal_size_bytes, status, create_time)
+  select caller.db_id, v."eventId", caller.id, v."walName", v."fullPath", v."walSize",
+         v.status = 'local', least(v.time, now())
+  from jsonb_array_elements(entries) e (entry)
+  cross join jsonb_to_recordset(e.entry -> 'events')
+    as v ("eventId" uuid, "walName" text, "walSize" bigint, status text, "fullPath" text,
+          time timestamptz)
+  where v.status in ('local', 'drained')
+  on conflict do nothing
+    returning event_id
+  )
+  select array_agg(event_id) into fresh from logged;
+
+  -- The last word on each file decides, as both can be in one delivery; what was delivered before
+  -- has no word any more.
+  with last_word as (
+    select distinct on (v."walName") v."walName" as wal_name, v.status, v."storedBytes" as bytes
+    from jsonb_array_elements(entries) with ordinality e (entry, position)
+    cross join rows from (jsonb_to_recordset(e.entry -> 'events')
+      as ("eventId" uuid, "walName" text, status text, "storedBytes" bigint)) with ordinality
+      as v ("eventId", "walName", status, "storedBytes", number)
+    where v."eventId" = any (fresh)
+    order by v."walName", e.position desc, v.number desc
+  ), gone as (
+    delete from arch_copy c using last_word l
+    where l.status = 'drained' and c.db_id = caller.db_id and c.wal_name = l.wal_name
+      and c.member_id = caller.id
+  )
+  insert into arch_copy (db_id, wal_name, member_id, stored_bytes)
+  select caller.db_id, l.wal_name, caller.id, l.bytes from last_word l where l.status = 'local'
+  on conflict (db_id, wal_name, member_id) where member_id is not null do nothing;
+
+  return jsonb_build_object('version', version, 'conflicts',
+    (select coalesce(jsonb_agg(o - 'outcome'), '[]') from jsonb_array_elements(outcomes) o
+     where o ->> 'outcome' = 'conflict'));
+end
+$$;
+
+-- As before, and with it the names of lost paths that had the file.
+create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,
+                                         wal_name text) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pgarch, pg_temp as $$
+declare
+  found_cluster arch_db_info := find_cluster(system_identifier, cluster, fingerprint);
+  wanted wal_file_name := wal_name;
+begin
+  return (
+    with copy as (
+      select c.path_id from arch_copy c
+      where c.db_id = found_cluster.id and c.wal_name = wanted and c.path_id is not null
+    ), path as (
+      select p, coalesce(m.priority, 0) as priority, p.id in (select path_id from copy) as has_copy
+      from (select path_id from copy
+            union select path_id from arch_path_map where db_id = found_cluster.id) as candidate
+      join arch_path_info p on p.id = candidate.path_id and p.lost_time is null
+      left join arch_path_map m on m.db_id = found_cluster.id and m.path_id = p.id
+    )
+    select jsonb_build_object(
+      'fingerprint', found_cluster.id, 'clusterName', found_cluster.name,
+      'systemIdentifier', found_cluster.system_identifier::text,
+      'walSegmentSize', found_cluster.wal_segment_size,
+      'file', (select jsonb_build_object('sha256', encode(f.sha256, 'hex'),
+                 'walSize', f.wal_size_bytes, 'history', encode(f.history, 'base64'))
+               from arch_file f where f.db_id = found_cluster.id and f.wal_name = wanted),
+      'paths', (select coalesce(jsonb_agg(describe_path(p, priority)
+                                          || jsonb_build_object('hasCopy', has_copy)
+                                          order by has_copy desc, priority desc, (p).id), '[]')
+                from path),
+      'lostPaths', (select coalesce(jsonb_agg(p.name order by p.id), '[]')
+                    from copy join arch_path_info p on p.id = copy.path_id
+                    where p.lost_time is not null),
+      'localHosts', (select coalesce(jsonb_agg(distinct coalesce(m.host, c.member_id::text)), '[]')
+                     from arch_copy c left join arch_member m on m.id = c.member_id
+                     where c.db_id = found_cluster.id and c.wal_name = wanted
+                       and c.member_id is not null),
+      'dropped', exists (select from arch_gap g
+                         where g.db_id = found_cluster.id and g.wal_name = wanted)));
+end
+$$;
+
+revoke all on all functions in schema pgarch from public;
+grant execute on function pgarch.deliver(uuid, text, jsonb) to pgarch_agent;
+
+insert into pgarch.schema_version (version, name, oldest_client) values (4, 'reliability', 1);

@@ -1,0 +1,54 @@
+import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { withScheduling } from '../resources.ts'
+import { deliver } from '../schedule/agent.ts'
+import { appendToJournal, deliverJournal } from '../schedule/journal.ts'
+import type { Entry, LateConflict } from '../schedule/types.ts'
+import type { Archiver } from './identify.ts'
+import { conflictHint, isOutage, scheduleRest, type TakenRoute } from './take-route.ts'
+
+/**
+ * The stage *record*: the scheduling database learns what waits in the journal, oldest first, and then
+ * this; or, while it cannot be used, this waits in the journal. Resolves once either is durable.
+ */
+export async function record(
+  archiver: Archiver,
+  entry: Entry,
+  source: TakenRoute['source'],
+): Promise<void> {
+  const { stateDirectory, rests } = archiver
+  if (source === 'schedule') {
+    try {
+      await deliverAfterJournal(archiver, entry)
+      return
+    } catch (error) {
+      if (!(error instanceof PgarchError) || !isOutage(error)) throw error
+      rests.note(scheduleRest, 'failed')
+      log.warning(`${error.message}; the record waits in the journal`)
+    }
+  }
+  // Tries that all failed are in the server's log; PostgreSQL repeats them every minute.
+  if (entry.events.some(({ status }) => status !== 'failed')) {
+    await appendToJournal(stateDirectory, entry)
+  }
+}
+
+async function deliverAfterJournal(archiver: Archiver, entry: Entry): Promise<void> {
+  const { stateDirectory, member, config } = archiver
+  await withScheduling(config, async (schedule) => {
+    const expires = Date.now() + config.scheduleTimeout
+    const { left, conflicts } = await deliverJournal(stateDirectory, schedule, member, expires)
+    reportLateConflicts(conflicts)
+    // With so much waiting, this takes its place behind it.
+    if (left > 0) await appendToJournal(stateDirectory, entry)
+    else await deliver(schedule, member, [entry])
+  })
+}
+
+/** What was archived in an outage, and turns out to be another server's business. */
+export function reportLateConflicts(conflicts: readonly LateConflict[]): void {
+  for (const { walName, claimedBy } of conflicts) {
+    const message = `"${walName}" was archived with other content by ${claimedBy}, during an outage`
+    log.error(new PgarchError('conflict', message, { hint: conflictHint }))
+  }
+}

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeDurably } from '../fs/durable.ts'
+
+/** How long what failed is left alone: it doubles with every failure in a row. Milliseconds. */
+const rest = { first: 30_000, longest: 300_000 }
+
+interface Rest {
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly failures: number
+}
+
+/**
+ * What failed lately, and rests, so that not every call waits for it in vain: paths by their id, the
+ * scheduling database as `schedule`. Kept in the state directory, as every call is a new process.
+ */
+export interface Rests {
+  isResting(name: string): boolean
+  /** Notes the outcome of a try; durable with `save`. */
+  note(name: string, outcome: 'failed' | 'worked'): void
+  save(): Promise<void>
+}
+
+/** A file that cannot be read or understood means that nothing rests: that only costs time. */
+export async function openRests(stateDirectory: string, now = Date.now()): Promise<Rests> {
+  const file = join(stateDirectory, 'rests.json')
+  const rests = parse(await readFile(file, 'utf8').catch(() => ''))
+  let changed = false
+  return {
+    isResting(name) {
+      const one = rests.get(name)
+      if (one === undefined) return false
+      const age = now - one.since
+      // A clock that was set back must not make a rest longer than any.
+      return age >= 0 && age < restAfter(one.failures)
+    },
+    note(name, outcome) {
+      const before = rests.get(name)
+      if (outcome === 'failed')
+        rests.set(name, { since: now, failures: (before?.failures ?? 0) + 1 })
+      else if (before === undefined) return
+      else rests.delete(name)
+      changed = true
+    },
+    async save() {
+      if (!changed) return
+      await writeDurably(file, JSON.stringify(Object.fromEntries(rests)), { mode: 0o600 })
+    },
+  }
+}
+
+/** Milliseconds. */
+export function restAfter(failures: number): number {
+  return Math.min(rest.first * 2 ** (failures - 1), rest.longest)
+}
+
+function parse(text: string): Map<string, Rest> {
+  try {
+    return new Map(Object.entries(JSON.parse(text)))
+  } catch {
+    return new Map()
+  }
+}

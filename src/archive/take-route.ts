@@ -1,0 +1,104 @@
+import { describeError, PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { withScheduling } from '../resources.ts'
+import { dropWal, fetchRoute } from '../schedule/agent.ts'
+import { cacheRoute, readCachedRoute } from '../schedule/cached-route.ts'
+import type { Claim, ClaimOutcome, Route } from '../schedule/types.ts'
+import type { Archiver } from './identify.ts'
+
+/** Where a file is to go, and whether the scheduling database has it claimed already. */
+export interface TakenRoute {
+  readonly route: Route
+  readonly source: 'schedule' | 'cache'
+}
+
+/** The scheduling database, among what rests. */
+export const scheduleRest = 'schedule'
+
+/**
+ * The stage *route*: claim and route in one call to the scheduling database; while that cannot be
+ * used, the route as it last was. 'dropped' when the database says in this very call that the cluster
+ * is stopped. Rejects with `refused` while the cluster does not archive, and with `conflict`.
+ */
+export async function takeRoute(archiver: Archiver, claim: Claim): Promise<TakenRoute | 'dropped'> {
+  const { rests, member, stateDirectory, config } = archiver
+  if (rests.isResting(scheduleRest)) {
+    const cached = await readCachedRoute(stateDirectory, member.fingerprint)
+    if (cached !== undefined) return fromCache(cached.route)
+  }
+  try {
+    const taken = await withScheduling(config, async (schedule) => {
+      const { route, claim: outcome } = await fetchRoute(schedule, member, claim)
+      if (route.switch === 'stop' && (await dropWal(schedule, member, claim))) {
+        log.warning(
+          `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
+            because(route),
+          'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
+        )
+        return 'dropped'
+      }
+      refuseUnlessArchiving(route)
+      refuseConflict(route, outcome, claim.walName)
+      return { route, source: 'schedule' } as const
+    })
+    rests.note(scheduleRest, 'worked')
+    if (taken !== 'dropped') await keepRoute(stateDirectory, taken.route)
+    return taken
+  } catch (error) {
+    if (!(error instanceof PgarchError) || !isOutage(error)) throw error
+    rests.note(scheduleRest, 'failed')
+    const cached = await readCachedRoute(stateDirectory, member.fingerprint)
+    if (cached === undefined) throw error
+    log.warning(
+      `${error.message}; going on with the route of ${cached.readTime.toISOString()}`,
+      error.hint,
+    )
+    return fromCache(cached.route)
+  }
+}
+
+/** Whether it is the scheduling database that cannot be used now, and not what it answered. */
+export function isOutage({ failure }: PgarchError): boolean {
+  return failure === 'unreachable' || failure === 'unusable'
+}
+
+/** A stop counts only when it is read in this very push: from the cache it is a pause. */
+function fromCache(route: Route): TakenRoute {
+  refuseUnlessArchiving(route)
+  return { route, source: 'cache' }
+}
+
+async function keepRoute(stateDirectory: string, route: Route): Promise<void> {
+  try {
+    await cacheRoute(stateDirectory, route)
+  } catch (error) {
+    log.warning(`could not keep the route for an outage: ${describeError(error)}`)
+  }
+}
+
+function refuseUnlessArchiving(route: Route): void {
+  if (route.switch === 'start') return
+  throw new PgarchError(
+    'refused',
+    `archiving of cluster "${route.clusterName}" is at ${route.switch}${because(route)}`,
+    { hint: 'WAL waits in pg_wal until "pgarch cluster start".' },
+  )
+}
+
+function refuseConflict(route: Route, outcome: ClaimOutcome | null, walName: string): void {
+  if (outcome?.outcome !== 'conflict') return
+  throw new PgarchError(
+    'conflict',
+    `"${walName}" of cluster "${route.clusterName}" was archived with other content by ${outcome.claimedBy}`,
+    { hint: conflictHint },
+  )
+}
+
+export const conflictHint =
+  'Two servers write the same WAL file: a copy, a split brain, or a repeated recovery. The archived ' +
+  'one was left as it is. See docs/conflicts.md, and "pgarch conflict show".'
+
+function because({ switchReason, switchAuthor }: Route): string {
+  const by = switchAuthor === null ? '' : ` by ${switchAuthor}`
+  return switchReason === null ? by : `${by}: ${switchReason}`
+}
