@@ -15,6 +15,7 @@ const commands = {
   push: () => import('./commands/push.ts'),
   fetch: () => import('./commands/fetch.ts'),
   status: () => import('./commands/status.ts'),
+  journal: () => import('./commands/journal.ts'),
   log: () => import('./commands/log.ts'),
 }
 

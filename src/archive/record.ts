@@ -45,8 +45,23 @@ async function deliverAfterJournal(archiver: Archiver, entry: Entry): Promise<vo
   })
 }
 
+/** Delivers all that waits; resolves to how many. Rejects when the scheduling database cannot be used. */
+export async function flushJournal(archiver: Archiver): Promise<number> {
+  const { stateDirectory, member, config } = archiver
+  return await withScheduling(config, async (schedule) => {
+    const { delivered, conflicts } = await deliverJournal(
+      stateDirectory,
+      schedule,
+      member,
+      Number.POSITIVE_INFINITY,
+    )
+    reportLateConflicts(conflicts)
+    return delivered
+  })
+}
+
 /** What was archived in an outage, and turns out to be another server's business. */
-export function reportLateConflicts(conflicts: readonly LateConflict[]): void {
+function reportLateConflicts(conflicts: readonly LateConflict[]): void {
   for (const { walName, claimedBy } of conflicts) {
     const message = `"${walName}" was archived with other content by ${claimedBy}, during an outage`
     log.error(new PgarchError('conflict', message, { hint: conflictHint }))

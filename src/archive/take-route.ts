@@ -29,6 +29,8 @@ export async function takeRoute(archiver: Archiver, claim: Claim): Promise<Taken
   try {
     const taken = await withScheduling(config, async (schedule) => {
       const { route, claim: outcome } = await fetchRoute(schedule, member, claim)
+      // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
+      await keepRoute(stateDirectory, route)
       if (route.switch === 'stop' && (await dropWal(schedule, member, claim))) {
         log.warning(
           `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
@@ -42,7 +44,6 @@ export async function takeRoute(archiver: Archiver, claim: Claim): Promise<Taken
       return { route, source: 'schedule' } as const
     })
     rests.note(scheduleRest, 'worked')
-    if (taken !== 'dropped') await keepRoute(stateDirectory, taken.route)
     return taken
   } catch (error) {
     if (!(error instanceof PgarchError) || !isOutage(error)) throw error

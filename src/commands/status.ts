@@ -1,26 +1,38 @@
 import type { Command } from 'commander'
+import type { HostStatus } from '../archive/host-status.ts'
+import { adminExit } from '../exit-codes.ts'
 import type { ClusterStatus } from '../schedule/status.ts'
-import { type Act, asAdmin } from './command.ts'
+import { type Act, asAdmin, configOf } from './command.ts'
 
 export function declare(program: Command, act: Act): void {
   program
     .command('status')
     .description('how archiving goes, and what needs attention; of one cluster, or of all')
     .argument('[cluster]', 'name, fingerprint or system identifier')
+    .option('--host', 'only what this host knows by itself; needs no scheduling database')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nThe exit status is 1 when something needs attention.')
     .action(act(status))
 }
 
+interface StatusOptions {
+  readonly host?: true
+  readonly json?: true
+}
+
 async function status(
   reference: string | undefined,
-  options: { readonly json?: true },
+  options: StatusOptions,
   command: Command,
 ): Promise<number | undefined> {
+  // What this host knows comes first: the scheduling database may not answer.
+  if (options.host || !options.json) {
+    const wanting = await hostStatus(options, command)
+    if (options.host) return wanting
+  }
   const { requireCluster } = await import('../schedule/clusters.ts')
   const { queryStatus } = await import('../schedule/status.ts')
   const { clusterConcerns } = await import('../archive/concerns.ts')
-  const { adminExit } = await import('../exit-codes.ts')
   const { printJson } = await import('../print.ts')
   const found = await asAdmin(command, async (schedule) => {
     const one = reference === undefined ? undefined : await requireCluster(schedule, reference)
@@ -30,6 +42,41 @@ async function status(
   if (options.json) printJson(clusters)
   else await printStatus(clusters, reference !== undefined)
   return clusters.some(({ concerns }) => concerns.length > 0) ? adminExit.failed : undefined
+}
+
+async function hostStatus(options: StatusOptions, command: Command): Promise<number | undefined> {
+  const { readHostStatus } = await import('../archive/host-status.ts')
+  const { printJson } = await import('../print.ts')
+  const host = await readHostStatus(await configOf(command))
+  if (options.json) printJson(host)
+  else if (options.host || host.length > 0) await printHostStatus(host)
+  return host.some(needsAttention) ? adminExit.failed : undefined
+}
+
+function needsAttention({ journalLength, error }: HostStatus): boolean {
+  return journalLength > 0 || error !== null
+}
+
+async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
+  const { prettyTime, printLine, printRows, tone } = await import('../print.ts')
+  printRows(
+    host,
+    [
+      { title: 'data directory on this host', value: ({ dataDirectory }) => dataDirectory },
+      { title: 'cluster', value: ({ clusterName }) => clusterName },
+      {
+        title: 'journal',
+        value: ({ journalLength, error }) => {
+          if (error !== null) return tone.bad(error)
+          return journalLength === 0 ? tone.good('empty') : tone.doubtful(String(journalLength))
+        },
+      },
+      { title: 'oldest', value: ({ journalOldest }) => prettyTime(journalOldest) },
+      { title: 'route read', value: ({ routeReadTime }) => prettyTime(routeReadTime) },
+    ],
+    { none: 'No data directory was registered on this host.' },
+  )
+  printLine()
 }
 
 type Assessed = ClusterStatus & { readonly concerns: readonly string[] }

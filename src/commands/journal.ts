@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+import { type Act, configOf } from './command.ts'
+
+interface JournalOptions {
+  readonly pgdata?: string
+}
+
+export function declare(program: Command, act: Act): void {
+  const journal = program
+    .command('journal')
+    .description("a data directory's records that the scheduling database has not taken yet")
+  journal
+    .command('flush')
+    .description('deliver them now; the next push would too')
+    .option('--pgdata <dir>', 'the data directory (PGDATA; the working directory)')
+    .addHelpText('after', '\nHow many wait, and since when: pgarch status --host')
+    .action(act(flush))
+}
+
+async function flush(options: JournalOptions, command: Command): Promise<void> {
+  const { flushJournal } = await import('../archive/record.ts')
+  const { identifyArchiver } = await import('../archive/identify.ts')
+  const { openDataDirectory } = await import('../postgres/data-directory.ts')
+  const { dropToOwner } = await import('../postgres/privileges.ts')
+  const pgdata = options.pgdata ?? process.env.PGDATA ?? '.'
+  const config = await configOf(command)
+  dropToOwner(await openDataDirectory(pgdata))
+  const delivered = await flushJournal(await identifyArchiver(pgdata, config))
+  const { printLine } = await import('../print.ts')
+  printLine(delivered === 1 ? '1 record was delivered.' : `${delivered} records were delivered.`)
+}

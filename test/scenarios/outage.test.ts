@@ -1,0 +1,152 @@
+import { readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
+import type { Server } from '../support/postgres.ts'
+
+let fleet: Fleet
+
+beforeAll(async () => {
+  // A second is enough to tell that nobody answers, and keeps the tests short.
+  fleet = await startFleet({ environment: { PGARCH_SCHEDULE_TIMEOUT: '1s' } })
+  await fleet.addPath('berlin')
+})
+
+function journalOf(server: Server): string[] {
+  const state = fleet.environment.PGARCH_STATE_DIR ?? ''
+  const folder = join(state, server.dataDirectory, '@pgarch', 'journal')
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** The rests of an outage end, as if half a minute had gone by. */
+async function wake(server: Server): Promise<void> {
+  const state = fleet.environment.PGARCH_STATE_DIR ?? ''
+  await rm(join(state, server.dataDirectory, '@pgarch', 'rests.json'), { force: true })
+}
+
+async function copies(name: string) {
+  return await fleet.rows<{ wal_name: string; copies: number; logged: number }>(
+    `select f.wal_name,
+            (select count(*)::int from pgarch.arch_copy c
+             where c.db_id = f.db_id and c.wal_name = f.wal_name) as copies,
+            (select count(*)::int from pgarch.arch_remote_log l
+             where l.db_id = f.db_id and l.wal_name = f.wal_name and l.status) as logged
+     from pgarch.arch_file f join pgarch.arch_db_info d on d.id = f.db_id
+     where d.name = $1 order by 1`,
+    [name],
+  )
+}
+
+type Outage = [title: string, begin: () => Promise<void>, end: () => Promise<void>]
+
+const outages: Outage[] = [
+  ['is stopped', () => fleet.schedule.stop('immediate'), () => fleet.schedule.start()],
+  ['hangs', async () => fleet.schedule.kill('SIGSTOP'), async () => fleet.schedule.kill('SIGCONT')],
+  [
+    'is read-only',
+    async () => {
+      await fleet.schedule.query('alter system set default_transaction_read_only = on')
+      await fleet.schedule.query('select pg_reload_conf()')
+    },
+    async () => {
+      // ALTER SYSTEM writes a file, not the database, so a read-only session may.
+      await fleet.schedule.query('alter system reset default_transaction_read_only')
+      await fleet.schedule.query('select pg_reload_conf()')
+    },
+  ],
+  [
+    'has no connection left',
+    async () => {
+      await fleet.schedule.query('alter role pgarch_agent connection limit 0')
+    },
+    async () => {
+      await fleet.schedule.query('alter role pgarch_agent connection limit -1')
+    },
+  ],
+  [
+    'has a schema that is too new',
+    async () => {
+      await fleet.rows(
+        "insert into pgarch.schema_version (version, name, oldest_client) values (99, 'x', 99)",
+      )
+    },
+    async () => {
+      await fleet.rows('delete from pgarch.schema_version where version = 99')
+    },
+  ],
+]
+
+describe.each(outages)('the scheduling database %s', (title, begin, end) => {
+  it('archiving goes on by the cached route; every record is delivered later, once', async () => {
+    const name = title.replaceAll(' ', '-')
+    const primary = await fleet.startPrimary(name, ['berlin'])
+    const before = await archiveSegment(primary)
+
+    await begin()
+    const during = [await archiveSegment(primary), await archiveSegment(primary)]
+    expect(primary.log()).toContain('going on with the route of')
+    expect(journalOf(primary)).toHaveLength(2)
+    const status = await fleet.pgarch(['status', '--host', '--json'])
+    expect(status.status).toBe(1)
+    expect(JSON.parse(status.stdout)).toContainEqual(
+      expect.objectContaining({
+        dataDirectory: primary.dataDirectory,
+        clusterName: name,
+        journalLength: 2,
+        journalOldest: expect.any(String),
+      }),
+    )
+
+    await end()
+    await wake(primary)
+    const after = await archiveSegment(primary)
+    await waitFor('the journal is empty', () => journalOf(primary).length === 0)
+    const known = await copies(name)
+    expect(known.map(({ wal_name }) => wal_name)).toEqual(
+      expect.arrayContaining([before, ...during, after]),
+    )
+    expect(known.every(({ copies, logged }) => copies === 1 && logged === 1)).toBe(true)
+    await primary.stop('immediate')
+  })
+})
+
+it('"pgarch journal flush" delivers without waiting for a push', async () => {
+  const primary = await fleet.startPrimary('flush', ['berlin'])
+  await archiveSegment(primary)
+  await fleet.schedule.stop('fast')
+  const during = await archiveSegment(primary)
+  const failed = await fleet.pgarch(['journal', 'flush', '--pgdata', primary.dataDirectory])
+  expect(failed).toMatchObject({ status: 1, stderr: expect.stringContaining('HINT') })
+  await fleet.schedule.start()
+  const flushed = await fleet.pgarch(['journal', 'flush', '--pgdata', primary.dataDirectory])
+  expect(flushed).toMatchObject({ status: 0, stdout: '1 record was delivered.\n' })
+  expect(journalOf(primary)).toEqual([])
+  expect(await copies('flush')).toContainEqual({ wal_name: during, copies: 1, logged: 1 })
+  await primary.stop('immediate')
+})
+
+it('a cached stop is a pause: WAL waits, and nothing is dropped', async () => {
+  const primary = await fleet.startPrimary('stopped', ['berlin'])
+  await archiveSegment(primary)
+  await fleet.admin('cluster', 'stop', 'stopped', '--yes-lose-wal', '--reason', 'a test')
+  const dropped = await archiveSegment(primary)
+  expect(await fleet.rows('select wal_name from pgarch.arch_gap')).toEqual([{ wal_name: dropped }])
+
+  await fleet.schedule.stop('fast')
+  await primary.query('select pg_switch_wal()')
+  await waitFor('push fails', () => /is at stop by .*: a test/.test(primary.log()))
+  await fleet.schedule.start()
+  await wake(primary)
+  await fleet.admin('cluster', 'start', 'stopped')
+  const kept = await archiveSegment(primary)
+  const known = (await copies('stopped')).map(({ wal_name }) => wal_name)
+  expect(known).toContain(kept)
+  expect(known).not.toContain(dropped)
+  expect(await fleet.rows('select wal_name from pgarch.arch_gap')).toEqual([{ wal_name: dropped }])
+  await primary.stop('immediate')
+})
