@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/global-setup.ts',
     // Real servers start and stop inside tests, on machines that are shared and slow.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -20,7 +20,8 @@ export interface Entry {
 export interface FileAccess {
   /** lstat(2); 'absent' only for ENOENT. Over SFTP, ENOTDIR and ELOOP cannot be told from it. */
   look(name: string): Promise<Entry | 'absent'>
-  entries(directory: string): Promise<Entry[] | 'absent'>
+  /** Those whose name is wanted; without `.` and `..`. */
+  entries(directory: string, wanted: (name: string) => boolean): Promise<Entry[] | 'absent'>
   /** A text file of 4096 bytes at most. */
   readText(name: string): Promise<string | 'absent'>
   /** The first `size` bytes, read ahead; ends early where the file does. */

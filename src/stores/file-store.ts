@@ -47,7 +47,7 @@ export class FileStore implements Store {
     if (directory !== '') checkName(directory)
     const entries = await this.#watched(async (watch) => {
       await watch.step(checkPathFile(this.#files, this.path))
-      const found = await watch.step(this.#files.entries(directory))
+      const found = await watch.step(this.#files.entries(directory, (one) => !isTemporary(one)))
       if (found !== 'absent') return found
       await proveAbsent(this.#files, this.path, directory, watch)
       return []
@@ -55,7 +55,7 @@ export class FileStore implements Store {
     for (const entry of entries) {
       const name = directory === '' ? entry.name : `${directory}/${entry.name}`
       if (entry.kind === 'directory') yield* this.list(name)
-      else if (entry.kind === 'file' && !isTemporary(name)) yield { name, size: entry.size }
+      else if (entry.kind === 'file') yield { name, size: entry.size }
     }
   }
 

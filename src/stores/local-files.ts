@@ -1,4 +1,4 @@
-import { type Dirent, constants as fs } from 'node:fs'
+import { constants as fs } from 'node:fs'
 import {
   type FileHandle,
   link,
@@ -36,14 +36,12 @@ export class LocalFiles implements FileAccess {
     })
   }
 
-  async entries(directory: string): Promise<Entry[] | 'absent'> {
-    const found = await this.#unlessAbsent('list directory', directory, (file) =>
-      readdir(file, { withFileTypes: true }),
-    )
+  async entries(directory: string, wanted: (name: string) => boolean): Promise<Entry[] | 'absent'> {
+    const found = await this.#unlessAbsent('list directory', directory, (file) => readdir(file))
     if (found === 'absent') return 'absent'
-    const entries = found.map((entry: Dirent) =>
-      this.look(directory === '' ? entry.name : `${directory}/${entry.name}`),
-    )
+    const entries = found
+      .filter(wanted)
+      .map((name) => this.look(directory === '' ? name : `${directory}/${name}`))
     // What was removed in the meantime is not there.
     return (await Promise.all(entries)).filter((entry) => entry !== 'absent')
   }

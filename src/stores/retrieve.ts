@@ -41,9 +41,9 @@ export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Dige
 
 /**
  * Rejects unless there surely is no such file or directory, because PostgreSQL ends recovery on it. The
- * path's own file is seen before and after, in sequence, so that a disk that is mounted meanwhile
- * deceives nobody; and every directory above is one, not a link to a disk that is gone, or ends the
- * proof by not being there itself.
+ * caller has seen the path's own file; it is looked for once more after everything else, so that a disk
+ * that is mounted or unmounted meanwhile deceives nobody. And every directory above is one, not a link
+ * to a disk that is gone, or ends the proof by not being there itself.
  */
 export async function proveAbsent(
   files: FileAccess,
@@ -51,7 +51,6 @@ export async function proveAbsent(
   name: string,
   watch: Watch,
 ): Promise<void> {
-  await watch.step(checkPathFile(files, path))
   const directories = ancestors(name).toReversed().slice(1)
   for (const one of [...directories, name]) {
     if (one !== name && (await watch.step(files.look(`${one}/.`))) !== 'absent') continue

@@ -18,7 +18,6 @@ export class SftpConnection {
   readonly #client: SftpClient
   readonly #socket: Socket
   readonly #sftp: SFTPWrapper
-  readonly #pending = new Set<(reason: unknown) => void>()
   #lost: PgarchError | undefined
 
   private constructor(
@@ -50,7 +49,7 @@ export class SftpConnection {
         `path "${path.name}" lacks its SSH host, port, user or host key`,
       )
     }
-    const logins = await findLogins(username, options.identity)
+    const logins = await findLogins(path.name, username, options.identity)
     const socket = connect({ host, port, noDelay: true })
     const silent = () => {}
     const client = new SftpClient(path.name, { error: silent, end: silent, close: silent })
@@ -94,7 +93,8 @@ export class SftpConnection {
 
   /**
    * One request. Rejects with `unreachable` when the connection is lost, else with ssh2's error, whose
-   * numeric `code` is the server's status (draft-ietf-secsh-filexfer-02, section 7).
+   * numeric `code` is the server's status (draft-ietf-secsh-filexfer-02, section 7). ssh2 itself answers
+   * what is open when a connection ends, but nothing that is asked later: `#lost` does.
    */
   request<Answer = void>(
     send: (sftp: SFTPWrapper, callback: Callback<Answer>) => void,
@@ -102,12 +102,10 @@ export class SftpConnection {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) return reject(this.#lost)
       send(this.#sftp, (error, answer) => {
-        this.#pending.delete(reject)
         if (!error) resolve(answer)
         else if (typeof (error as { code?: unknown }).code === 'number') reject(error)
         else reject(this.#lose(error.message))
       })
-      this.#pending.add(reject)
     })
   }
 
@@ -117,7 +115,10 @@ export class SftpConnection {
   }
 
   async close(): Promise<void> {
-    if (this.#lost !== undefined) return
+    if (this.#lost !== undefined) {
+      this.#socket.destroy()
+      return
+    }
     this.#lost = this.#lostError('it was closed')
     const closed = new Promise((resolve) => this.#socket.once('close', resolve))
     const timer = setTimeout(() => this.#socket.destroy(), 1000)
@@ -128,8 +129,6 @@ export class SftpConnection {
 
   #lose(why: string): PgarchError {
     this.#lost ??= this.#lostError(why)
-    for (const reject of this.#pending) reject(this.#lost)
-    this.#pending.clear()
     return this.#lost
   }
 

@@ -29,14 +29,16 @@ export class SftpFiles implements FileAccess {
     return stats === 'absent' ? stats : entryOf(name.slice(name.lastIndexOf('/') + 1), stats)
   }
 
-  async entries(directory: string): Promise<Entry[] | 'absent'> {
+  async entries(directory: string, wanted: (name: string) => boolean): Promise<Entry[] | 'absent'> {
     const found = await this.#unlessAbsent('list directory', directory, (path) =>
       this.#connection.request<FileEntryWithStats[]>((sftp, callback) =>
         sftp.readdir(path, callback),
       ),
     )
     if (found === 'absent') return 'absent'
-    return found.map(({ filename, attrs }) => entryOf(filename, attrs))
+    return found
+      .filter(({ filename }) => wanted(filename))
+      .map(({ filename, attrs }) => entryOf(filename, attrs))
   }
 
   async readText(name: string): Promise<string | 'absent'> {

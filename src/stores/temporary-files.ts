@@ -16,16 +16,17 @@ export function isTemporary(name: string): boolean {
 
 /**
  * Removes what dead writers left in a directory. A file that is being written has a young time, so
- * only those go that are `age` seconds older than the youngest entry: both times are by the server's
- * clock, and a directory where nothing happens any more is left as it is. Were a living writer's file
+ * only those go that are `age` seconds older than the last change of the directory: both times are by
+ * the server's clock, and where nothing happens any more everything stays. Were a living writer's file
  * taken after all, its link would fail and its push be tried again; nothing false could be published.
  */
 export async function sweep(files: FileAccess, directory: string, age: number): Promise<void> {
-  const entries = await files.entries(directory)
-  if (entries === 'absent') return
-  const youngest = Math.max(...entries.map(({ modified }) => modified))
+  const entries = await files.entries(directory, isTemporary)
+  if (entries === 'absent' || entries.length === 0) return
+  const changed = await files.look(directory)
+  if (changed === 'absent') return
   for (const { name, kind, modified } of entries) {
-    if (kind === 'file' && isTemporary(name) && modified < youngest - age) {
+    if (kind === 'file' && modified < changed.modified - age) {
       await files.unlink(`${directory}/${name}`)
     }
   }

@@ -1,0 +1,75 @@
+import { afterAll, expect, test } from 'vitest'
+import type { FileAccess } from '../../src/stores/file-access.ts'
+import { FileStore } from '../../src/stores/file-store.ts'
+import { LocalFiles } from '../../src/stores/local-files.ts'
+import { storedName } from '../../src/stores/stored-file.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { claim, describePath, options } from './bed.ts'
+import { fingerprint, randomSample, segment } from './samples.ts'
+
+const folder = temporaryFolder('publish')
+afterAll(() => folder.remove())
+
+test('the order of the publish sequence, and what is made durable when', async () => {
+  const path = {
+    kind: 'local',
+    sshHost: null,
+    sshPort: null,
+    sshUser: null,
+    hostKey: null,
+  } as const
+  const description = describePath({ path, options }, folder.path)
+  await claim({ path, options }, description)
+  const steps: string[] = []
+  const files = recorded(new LocalFiles(description), steps)
+  const store = new FileStore(description, files, options, false)
+  const put = async (walName: string) => {
+    steps.length = 0
+    const { content, digest } = randomSample(10, walName)
+    await store.put(storedName(fingerprint, walName), content, digest)
+    return steps.map((step) => step.replace(/\.[0-9a-f]{16}\.pgarch-tmp/, '.TMP'))
+  }
+  const outer = fingerprint
+  const inner = `${fingerprint}/${segment.slice(0, 16)}`
+
+  expect(await put(segment)).toEqual([
+    `create ${inner}/.${segment}.zst.TMP`,
+    `makeDirectory ${outer}`,
+    `makeDirectory ${inner}`,
+    `create ${inner}/.${segment}.zst.TMP`,
+    `link ${inner}/.${segment}.zst.TMP ${inner}/${segment}.zst`,
+    `unlink ${inner}/.${segment}.zst.TMP`,
+    `sync ${inner}`,
+    `sync ${outer}`,
+    'sync ',
+  ])
+  const next = `${segment}.partial`
+  expect(await put(next)).toEqual([
+    `create ${inner}/.${next}.zst.TMP`,
+    `link ${inner}/.${next}.zst.TMP ${inner}/${next}.zst`,
+    `unlink ${inner}/.${next}.zst.TMP`,
+    `sync ${inner}`,
+  ])
+
+  // Whoever stored it before may have died between its link and its fsync.
+  const { content, digest } = randomSample(10, `${segment}.00000028.backup`)
+  const name = storedName(fingerprint, digest.walName)
+  await store.put(name, content, digest)
+  steps.length = 0
+  expect(await store.put(name, content, digest)).toMatchObject({ outcome: 'already-stored' })
+  expect(steps).toEqual([`sync ${name}`, `sync ${inner}`])
+})
+
+/** The same access to files; what changes something is noted. */
+function recorded(files: FileAccess, steps: string[]): FileAccess {
+  return new Proxy(files, {
+    get(target, method: keyof FileAccess) {
+      const call = target[method].bind(target) as (...all: unknown[]) => unknown
+      if (!['create', 'makeDirectory', 'link', 'unlink', 'sync'].includes(method)) return call
+      return (...all: unknown[]) => {
+        steps.push([method, ...all.filter((one) => typeof one === 'string')].join(' '))
+        return call(...all)
+      }
+    },
+  })
+}
