@@ -2,8 +2,18 @@ import { PgarchError } from '../errors.ts'
 import type { FileAccess } from './file-access.ts'
 import { checkPathFile, claimPath, tryOut } from './path-file.ts'
 import { ancestors, publish } from './publish.ts'
+import { readStored } from './read-stored.ts'
 import { proveAbsent, retrieve } from './retrieve.ts'
-import type { Content, Digest, PathDescription, Probe, Store, StoreOptions } from './store.ts'
+import { isSetAside, setAside } from './set-aside.ts'
+import type {
+  Content,
+  Digest,
+  Examined,
+  PathDescription,
+  Probe,
+  Store,
+  StoreOptions,
+} from './store.ts'
 import { isTemporary } from './temporary-files.ts'
 import { type Watch, watched } from './watch.ts'
 
@@ -43,11 +53,53 @@ export class FileStore implements Store {
     return await this.#watched((watch) => retrieve(retrieval, watch), signal)
   }
 
+  async examine(name: string): Promise<Examined | 'absent'> {
+    checkName(name)
+    const stored = { files: this.#files, path: this.path, name }
+    return await this.#watched(async (watch) => {
+      await watch.step(checkPathFile(this.#files, this.path))
+      const entry = await watch.step(this.#files.look(name))
+      if (entry === 'absent') {
+        await proveAbsent(this.#files, this.path, name, watch)
+        return 'absent'
+      }
+      const digest = await readStored(stored, entry, () => {}, watch)
+      return { digest, storedBytes: entry.size, storedTime: new Date(entry.modified * 1000) }
+    })
+  }
+
+  async readText(name: string): Promise<string | 'absent'> {
+    checkName(name)
+    return await this.#watched(async (watch) => {
+      await watch.step(checkPathFile(this.#files, this.path))
+      const text = await watch.step(this.#files.readText(name))
+      if (text === 'absent') await proveAbsent(this.#files, this.path, name, watch)
+      return text
+    })
+  }
+
+  async clusters(): Promise<string[]> {
+    return await this.#watched(async (watch) => {
+      await watch.step(checkPathFile(this.#files, this.path))
+      const entries = await watch.step(this.#files.entries('', (one) => fingerprint.test(one)))
+      await watch.step(checkPathFile(this.#files, this.path))
+      const directories =
+        entries === 'absent' ? [] : entries.filter((one) => one.kind === 'directory')
+      return directories.map(({ name }) => name)
+    })
+  }
+
+  async setAside(name: string, sha256: string): Promise<string | 'absent'> {
+    checkName(name)
+    const stored = { files: this.#files, path: this.path, name }
+    return await this.#watched((watch) => setAside(stored, sha256, watch))
+  }
+
   async *list(directory: string): AsyncGenerator<{ name: string; size: number }, void> {
     if (directory !== '') checkName(directory)
     const entries = await this.#watched(async (watch) => {
       await watch.step(checkPathFile(this.#files, this.path))
-      const found = await watch.step(this.#files.entries(directory, (one) => !isTemporary(one)))
+      const found = await watch.step(this.#files.entries(directory, isListed))
       if (found !== 'absent') return found
       await proveAbsent(this.#files, this.path, directory, watch)
       return []
@@ -94,6 +146,12 @@ export class FileStore implements Store {
     const pathName = this.path.name
     return watched({ pathName, stallTimeout, transferTimeout, signal, abandon }, work)
   }
+}
+
+const fingerprint = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function isListed(name: string): boolean {
+  return !isTemporary(name) && !isSetAside(name)
 }
 
 /** Names may come from tables: none leads out of the root. */

@@ -4,7 +4,7 @@ import type { Digest, PathDescription } from './store.ts'
 import { decode } from './stored-file.ts'
 import type { Watch } from './watch.ts'
 
-/** One stored file: `name` relative to the root, ending in `/<WAL file>.zst`. */
+/** One stored file: `name` relative to the root, ending in `/<WAL file>.zst`, or set aside. */
 export interface StoredFile {
   readonly files: FileAccess
   readonly path: PathDescription
@@ -21,7 +21,7 @@ export async function readStored(
   if (entry.kind !== 'file') {
     throw new PgarchError('unusable', `path "${path.name}": "${name}" is not a regular file`)
   }
-  const walName = name.slice(name.lastIndexOf('/') + 1).replace(/\.zst$/, '')
+  const walName = name.slice(name.lastIndexOf('/') + 1).replace(/\.zst(\..*)?$/, '')
   try {
     return await decode(files.read(name, entry.size, watch), walName, write)
   } catch (thrown) {

@@ -13,6 +13,8 @@ export interface PathDescription {
   readonly hostKey: string | null
   /** Absolute. */
   readonly rootPath: string
+  /** Bytes that a put leaves free; 0: it writes for as long as there is space. */
+  readonly reserveBytes: number
 }
 
 /** How a store connects and how long it waits. Times in milliseconds. */
@@ -48,6 +50,14 @@ export interface Content {
   open(): AsyncIterable<Uint8Array>
 }
 
+/** A stored file, as its bytes were found to be. */
+export interface Examined {
+  readonly digest: Digest
+  readonly storedBytes: number
+  /** When it was written, by the clock of the machine that keeps it. */
+  readonly storedTime: Date
+}
+
 export interface Probe {
   /** Bytes that an unprivileged user can still write; undefined where the server does not say. */
   readonly freeBytes: number | undefined
@@ -66,6 +76,7 @@ export interface Store {
   /**
    * Resolves once durable. Never replaces: other content under the name rejects with `conflict`,
    * bytes there that do not verify with `damaged`. `already-stored` is judged from the stored bytes.
+   * `unusable` when the file, uncompressed, would eat into the path's reserve of free space.
    */
   put(
     name: string,
@@ -85,6 +96,19 @@ export interface Store {
    * is empty. Symbolic links are not followed, and what is being written is not listed.
    */
   list(directory: string): AsyncIterable<{ name: string; size: number }>
+  /** Reads all of a stored file, and verifies it; absence as with `get`. */
+  examine(name: string): Promise<Examined | 'absent'>
+  /** A text file of 4096 bytes at most, such as a manifest; absence as with `get`. */
+  readText(name: string): Promise<string | 'absent'>
+  /** The fingerprints of the clusters that have a directory here, in no order. */
+  clusters(): Promise<string[]>
+  /**
+   * Gives a stored file with this content a name that nothing takes for WAL and `list` passes over, and
+   * frees its own; resolves with the new name once durable. Nothing is replaced or deleted, and it can be
+   * repeated. Other content under the name rejects with `conflict`, and stays. 'absent': it is under
+   * neither name.
+   */
+  setAside(name: string, sha256: string): Promise<string | 'absent'>
   /** Removing what is not there succeeds. */
   remove(name: string): Promise<void>
   /**

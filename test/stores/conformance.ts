@@ -7,7 +7,9 @@ import { absence } from './conformance/absence.ts'
 import { damage } from './conformance/damage.ts'
 import { disk } from './conformance/disk.ts'
 import { nameTaken } from './conformance/name-taken.ts'
+import { reserve } from './conformance/reserve.ts'
 import { roundTrip } from './conformance/round-trip.ts'
+import { settingAside } from './conformance/set-aside.ts'
 import { unfinishedUpload } from './conformance/unfinished-upload.ts'
 import { upkeep } from './conformance/upkeep.ts'
 
@@ -49,6 +51,8 @@ export function describeStore(
     absence(on)
     damage(on)
     upkeep(on)
+    settingAside(on)
     disk(on)
+    reserve(on)
   })
 }
