@@ -5,7 +5,7 @@ import { PgarchError } from '../errors.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
-import { type ArchivePath, insertPath, updatePath } from '../schedule/paths.ts'
+import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { readHostKey } from '../stores/host-key.ts'
 import type { PathDescription, Probe } from '../stores/store.ts'
@@ -18,6 +18,8 @@ export interface PathRequest {
   readonly ssh: SshAddress | undefined
   /** Bytes that the path is meant to hold, for reports; null: nobody said. */
   readonly capacityBytes: number | null
+  /** Bytes that a push leaves free there, 0: it does not look; undefined: nobody said. */
+  readonly reserveBytes: number | undefined
 }
 
 /** Is shown the host key that a server presents; resolves when a person, or a given key, accepts it. */
@@ -33,10 +35,10 @@ export async function addPath(
   accept: AcceptHostKey,
   config: Config,
 ): Promise<Probe> {
-  const { name, root, ssh, capacityBytes } = request
+  const { name, root, ssh, capacityBytes, reserveBytes = usualReserveBytes } = request
   requireAbsolute(root)
   const hostKey = ssh === undefined ? null : await pinHostKey(ssh, accept, config)
-  const path = describePath({ id: 0, uuid: randomUUID(), name }, root, ssh, hostKey)
+  const path = describePath({ id: 0, uuid: randomUUID(), name, reserveBytes }, root, ssh, hostKey)
   const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
   await actAsOwner(path)
   return await inTransaction(schedule, async () => {
@@ -51,6 +53,7 @@ export interface PathChange {
   readonly root: string | undefined
   readonly ssh: SshAddress | undefined
   readonly capacityBytes: number | undefined
+  readonly reserveBytes: number | undefined
   /** The server has a new host key, which is to be pinned. */
   readonly newHostKey: boolean
 }
@@ -74,8 +77,9 @@ export async function changePath(
   const changed = describePath(path, root, ssh, hostKey)
   if (pinAnew || root !== path.rootPath) await testPath(changed, config)
   const { capacityBytes = path.capacityBytes, name = path.name } = change
+  const { reserveBytes = path.reserveBytes } = change
   const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
-  await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes })
+  await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes, reserveBytes })
 }
 
 /** Proves again what adding the path proved. */
@@ -97,7 +101,7 @@ async function pinHostKey(ssh: SshAddress, accept: AcceptHostKey, config: Config
 }
 
 function describePath(
-  { id, uuid, name }: Pick<PathDescription, 'id' | 'uuid' | 'name'>,
+  { id, uuid, name, reserveBytes }: Pick<PathDescription, 'id' | 'uuid' | 'name' | 'reserveBytes'>,
   rootPath: string,
   ssh: SshAddress | undefined,
   hostKey: string | null,
@@ -112,6 +116,7 @@ function describePath(
     sshUser: ssh?.user ?? null,
     hostKey,
     rootPath,
+    reserveBytes,
   }
 }
 

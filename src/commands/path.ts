@@ -9,6 +9,7 @@ interface PlaceOptions {
   readonly ssh?: string
   readonly hostKey?: string
   readonly capacity?: number
+  readonly reserve?: number
 }
 
 export function declare(program: Command, act: Act): void {
@@ -21,6 +22,7 @@ export function declare(program: Command, act: Act): void {
     .option('--ssh <address>', 'USER@HOST[:PORT] of its SFTP server; a local directory without')
     .option('--host-key <key>', '"ssh-ed25519 AAAA.." or "SHA256:.."; asked for on a terminal')
     .option('--capacity <size>', 'what it is meant to hold, such as 2TB; for reports', byteSize)
+    .option('--reserve <size>', 'what push leaves free there (64MB); 0B: nothing', byteSize)
     .action(act(add))
   path.command('list').description('list all paths').option('--json', 'as JSON').action(act(list))
   path
@@ -37,6 +39,7 @@ export function declare(program: Command, act: Act): void {
     .option('--ssh <address>', 'USER@HOST[:PORT]')
     .option('--host-key <key>', 'the new host key, as with add')
     .option('--capacity <size>', 'what it is meant to hold; for reports', byteSize)
+    .option('--reserve <size>', 'what push leaves free there; 0B: nothing', byteSize)
     .option('--rename <name>', 'its new name')
     .action(act(set))
   path
@@ -70,7 +73,13 @@ async function add(
   const { parseSshAddress } = await import('../archive/ssh-address.ts')
   const { acceptHostKey } = await import('../archive/accept-host-key.ts')
   const ssh = options.ssh === undefined ? undefined : parseSshAddress(options.ssh)
-  const request = { name, root: options.root, ssh, capacityBytes: options.capacity ?? null }
+  const request = {
+    name,
+    root: options.root,
+    ssh,
+    capacityBytes: options.capacity ?? null,
+    reserveBytes: options.reserve,
+  }
   const probe = await asAdmin(command, (schedule, config) =>
     addPath(schedule, request, acceptHostKey(options.hostKey), config),
   )
@@ -92,6 +101,7 @@ async function set(
     root: options.root,
     ssh: options.ssh === undefined ? undefined : parseSshAddress(options.ssh),
     capacityBytes: options.capacity,
+    reserveBytes: options.reserve,
     newHostKey: options.hostKey !== undefined,
   }
   await asAdmin(command, async (schedule, config) => {
@@ -112,6 +122,7 @@ async function list(options: { readonly json?: true }, command: Command): Promis
       { title: 'place', value: placeOf },
       { title: 'clusters', value: ({ clusters }) => clusters, align: 'right' },
       { title: 'capacity', value: (path) => prettySize(path.capacityBytes), align: 'right' },
+      { title: 'reserve', value: (path) => prettySize(path.reserveBytes), align: 'right' },
     ],
     { json: options.json, none: 'There are no paths yet. See "pgarch path add --help".' },
   )
@@ -138,6 +149,7 @@ async function show(
     'pgarch-path': path.uuid,
     clusters: path.clusters,
     capacity: prettySize(path.capacityBytes),
+    reserve: prettySize(path.reserveBytes),
     created: prettyTime(path.createTime),
     changed: prettyTime(path.modifyTime),
   })

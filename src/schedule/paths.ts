@@ -3,6 +3,9 @@ import { PgarchError } from '../errors.ts'
 import type { Schedule } from './connect.ts'
 import type { SchedulePath } from './types.ts'
 
+/** What push leaves free on a path where nobody said otherwise; arch_path_info has the same default. */
+export const usualReserveBytes = 64 * 1024 ** 2
+
 /** How a path is reached and what it is called. */
 export interface PathProperties
   extends Omit<SchedulePath, 'id' | 'uuid' | 'kind' | 'priority' | 'reserveBytes'> {
@@ -10,6 +13,7 @@ export interface PathProperties
   readonly sshIp: string | null
   /** Bytes that the path is meant to hold, for reports. */
   readonly capacityBytes?: number | null
+  readonly reserveBytes?: number
 }
 
 export interface NewPath extends PathProperties {
@@ -34,6 +38,7 @@ const select = `
   select p.id, p.uuid, p.name, p.kind, coalesce(p.ssh_host, pg_catalog.host(p.ssh_ip)) as "sshHost",
          pg_catalog.host(p.ssh_ip) as "sshIp", p.ssh_port as "sshPort", p.ssh_user as "sshUser",
          p.host_key as "hostKey", p.root_path as "rootPath", p.capacity_bytes as "capacityBytes",
+         p.reserve_bytes as "reserveBytes",
          p.lost_time as "lostTime", p.active_status as active, p.create_time as "createTime",
          p.modify_time as "modifyTime",
          (select count(*) from pgarch.arch_path_map m
@@ -53,14 +58,21 @@ function address(path: PathProperties): unknown[] {
 export async function insertPath(schedule: Schedule, path: NewPath): Promise<number> {
   const [row] = await schedule.query<{ id: number }>(
     `insert into pgarch.arch_path_info
-       (name, root_path, ssh_host, ssh_ip, ssh_port, ssh_user, host_key, capacity_bytes, uuid, kind)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
-    [...address(path), path.capacityBytes ?? null, path.uuid, path.kind],
+       (name, root_path, ssh_host, ssh_ip, ssh_port, ssh_user, host_key, capacity_bytes, uuid, kind,
+        reserve_bytes)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id`,
+    [
+      ...address(path),
+      path.capacityBytes ?? null,
+      path.uuid,
+      path.kind,
+      path.reserveBytes ?? usualReserveBytes,
+    ],
   )
   return (row as { id: number }).id
 }
 
-/** Without `capacityBytes` the capacity stays as it is. */
+/** Without `capacityBytes` or `reserveBytes` that stays as it is. */
 export async function updatePath(
   schedule: Schedule,
   id: number,
@@ -69,9 +81,16 @@ export async function updatePath(
   await schedule.query(
     `update pgarch.arch_path_info
      set name = $2, root_path = $3, ssh_host = $4, ssh_ip = $5, ssh_port = $6, ssh_user = $7,
-         host_key = $8, capacity_bytes = case when $9 then $10 else capacity_bytes end
+         host_key = $8, capacity_bytes = case when $9 then $10 else capacity_bytes end,
+         reserve_bytes = coalesce($11, reserve_bytes)
      where id = $1`,
-    [id, ...address(path), path.capacityBytes !== undefined, path.capacityBytes ?? null],
+    [
+      id,
+      ...address(path),
+      path.capacityBytes !== undefined,
+      path.capacityBytes ?? null,
+      path.reserveBytes ?? null,
+    ],
   )
 }
 

@@ -43,6 +43,7 @@ export interface FileAccess {
   makeDirectory(name: string): Promise<void>
   /** fsync(2) of a file or a directory. */
   sync(name: string): Promise<void>
+  /** Of the file system that holds the root, by one statvfs(3). */
   space(): Promise<Probe>
   /** Ends what goes on at once and for good; it rejects with `unreachable` where it can. */
   abandon(): void

@@ -2,6 +2,7 @@ import { PgarchError } from '../errors.ts'
 import type { Entry } from './file-access.ts'
 import { checkPathFile } from './path-file.ts'
 import { readStored, type StoredFile } from './read-stored.ts'
+import { checkReserve } from './reserve.ts'
 import type { Content, Digest } from './store.ts'
 import { encode } from './stored-file.ts'
 import { sweep, temporaryName } from './temporary-files.ts'
@@ -27,12 +28,15 @@ export interface Published {
  * place where two writers of one name meet.
  */
 export async function publish(publication: Publication, watch: Watch): Promise<Published> {
-  const { files, path, name } = publication
+  const { files, path, name, digest } = publication
+  const space = path.reserveBytes > 0 ? watch.step(files.space()) : undefined
+  space?.catch(() => {}) // it is awaited below, if it counts
   const [, before] = await Promise.all([
     watch.step(checkPathFile(files, path)),
     watch.step(files.look(name)),
   ])
   if (before !== 'absent') return await alreadyThere(publication, before, watch)
+  if (space !== undefined) checkReserve(path, digest, await space)
 
   const temporary = temporaryName(name)
   let storedBytes: number

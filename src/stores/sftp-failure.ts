@@ -3,7 +3,7 @@ import type { SftpConnection } from './sftp-connection.ts'
 import type { PathDescription } from './store.ts'
 
 /** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02, section 7). */
-export const status = { noSuchFile: 2, permissionDenied: 3, failure: 4 } as const
+export const status = { noSuchFile: 2, permissionDenied: 3, failure: 4, unsupported: 8 } as const
 
 /** ST_RDONLY of statvfs(3), as statvfs@openssh.com gives it. */
 const readOnlyFlag = 1
@@ -12,6 +12,13 @@ const nothingLeft = 1024 * 1024
 
 export function isStatus(thrown: unknown, code: number): boolean {
   return thrown instanceof Error && (thrown as { code?: unknown }).code === code
+}
+
+/** An extension that the server does not offer, by its own word or by ssh2's, which did not ask then. */
+export function isUnsupported(thrown: unknown): boolean {
+  const isFromSsh2 =
+    thrown instanceof Error && /does not support this extended/.test(thrown.message)
+  return isFromSsh2 || isStatus(thrown, status.unsupported)
 }
 
 /**

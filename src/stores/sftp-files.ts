@@ -2,7 +2,7 @@ import type { FileEntryWithStats, Stats } from 'ssh2'
 import { inChunksOf } from './chunks.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { SftpConnection } from './sftp-connection.ts'
-import { explain, isStatus, status } from './sftp-failure.ts'
+import { explain, isStatus, isUnsupported, status } from './sftp-failure.ts'
 import type { PathDescription, Probe } from './store.ts'
 import type { Watch } from './watch.ts'
 
@@ -139,12 +139,15 @@ export class SftpFiles implements FileAccess {
   }
 
   async space(): Promise<Probe> {
-    const { f_bavail, f_blocks, f_frsize } = await this.#attempt('look at', '', (path) =>
-      this.#connection.request<Record<string, number>>((sftp, callback) =>
-        sftp.ext_openssh_statvfs(path, callback),
-      ),
-    )
-    return { freeBytes: product(f_bavail, f_frsize), totalBytes: product(f_blocks, f_frsize) }
+    try {
+      const { f_bavail, f_blocks, f_frsize } = await this.#connection.request<
+        Record<string, number>
+      >((sftp, callback) => sftp.ext_openssh_statvfs(this.#path.rootPath, callback))
+      return { freeBytes: product(f_bavail, f_frsize), totalBytes: product(f_blocks, f_frsize) }
+    } catch (thrown) {
+      if (isUnsupported(thrown)) return { freeBytes: undefined, totalBytes: undefined }
+      throw await this.#explained('look at', '', thrown)
+    }
   }
 
   abandon(): void {

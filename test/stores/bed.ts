@@ -5,7 +5,7 @@ import { unprivileged } from '../support/unprivileged.ts'
 
 /** One kind of store under test: what describes a path to it. */
 export interface Bed {
-  readonly path: Omit<PathDescription, 'id' | 'uuid' | 'name' | 'rootPath'>
+  readonly path: Omit<PathDescription, 'id' | 'uuid' | 'name' | 'rootPath' | 'reserveBytes'>
   readonly options: StoreOptions
 }
 
@@ -17,13 +17,13 @@ export const options: StoreOptions = {
   compressionLevel: 1,
 }
 
-export function describePath(bed: Bed, rootPath: string): PathDescription {
-  return { ...bed.path, id: 1, uuid: randomUUID(), name: 'site-a', rootPath }
+export function describePath(bed: Bed, rootPath: string, reserveBytes = 0): PathDescription {
+  return { ...bed.path, id: 1, uuid: randomUUID(), name: 'site-a', rootPath, reserveBytes }
 }
 
 /** A path that was claimed, and its store; the caller closes it. */
-export async function openClaimed(bed: Bed, rootPath: string): Promise<Store> {
-  const path = describePath(bed, rootPath)
+export async function openClaimed(bed: Bed, rootPath: string, reserveBytes = 0): Promise<Store> {
+  const path = describePath(bed, rootPath, reserveBytes)
   await claim(bed, path)
   return await openStore(path, bed.options)
 }

@@ -33,9 +33,16 @@ process.on('exit', () => {
   for (const pid of running) killTree(pid)
 })
 
-/** Keys, configuration and log lie in a new folder below `folder`, which the caller removes. */
-export async function startSshd(options: { folder: string; address?: string }): Promise<Sshd> {
-  const host = options.address ?? '127.0.0.1'
+/**
+ * Keys, configuration and log lie in a new folder below `folder`, which the caller removes. `without`
+ * names SFTP requests that the server does not offer, as for sftp-server's -P.
+ */
+export async function startSshd(options: {
+  folder: string
+  address?: string
+  without?: string
+}): Promise<Sshd> {
+  const { without, address: host = '127.0.0.1' } = options
   const port = await freePort(host)
   const folder = makeFolder(options.folder, `sshd-${host}-${port}`)
   const hostKeyFile = join(folder, 'host_key')
@@ -47,7 +54,7 @@ export async function startSshd(options: { folder: string; address?: string }): 
     if (!existsSync(hostKeyFile)) makeKey(hostKeyFile)
     server.hostKey = publicKey(hostKeyFile)
     const config = join(folder, 'sshd_config')
-    writeFileSync(config, configuration({ host, port, hostKeyFile, identity }))
+    writeFileSync(config, configuration({ host, port, hostKeyFile, identity, without }))
     ownByUnprivileged(config)
     // setpriv: the listener dies with us even when we are killed.
     const command = ['--pdeathsig', 'KILL', '/usr/sbin/sshd', '-D', '-f', config]
@@ -95,7 +102,13 @@ export async function startSshd(options: { folder: string; address?: string }): 
   return server
 }
 
-function configuration(of: { host: string; port: number; hostKeyFile: string; identity: string }) {
+function configuration(of: {
+  host: string
+  port: number
+  hostKeyFile: string
+  identity: string
+  without: string | undefined
+}) {
   return `ListenAddress ${of.host}:${of.port}
 HostKey ${of.hostKeyFile}
 AuthorizedKeysFile ${of.identity}.pub
@@ -105,7 +118,7 @@ UsePAM no
 PidFile none
 MaxStartups 100
 MaxSessions 100
-Subsystem sftp internal-sftp
+Subsystem sftp internal-sftp${of.without === undefined ? '' : ` -P ${of.without}`}
 `
 }
 
