@@ -24,8 +24,12 @@ export interface FileAccess {
   entries(directory: string, wanted: (name: string) => boolean): Promise<Entry[] | 'absent'>
   /** A text file of 4096 bytes at most. */
   readText(name: string): Promise<string | 'absent'>
-  /** The first `size` bytes, read ahead; ends early where the file does. */
-  read(name: string, size: number, watch: Watch): AsyncIterable<Uint8Array>
+  /** The bytes from `start` to before `end`, read ahead; ends early where the file does. */
+  read(
+    name: string,
+    range: { readonly start: number; readonly end: number },
+    watch: Watch,
+  ): AsyncIterable<Uint8Array>
   /**
    * Creates a file, writes all bytes and fsyncs it; resolves with their number. Whatever it leaves
    * behind when it rejects is the caller's to unlink. 'no-directory': `bytes` was not touched.

@@ -1,6 +1,7 @@
 import { PgarchError } from '../errors.ts'
 import type { FileAccess } from './file-access.ts'
-import { checkPathFile, claimPath, tryOut } from './path-file.ts'
+import { inspect } from './inspect.ts'
+import { checkPathFile, claimPath, readPathClaim, tryOut } from './path-file.ts'
 import { ancestors, publish } from './publish.ts'
 import { readStored } from './read-stored.ts'
 import { proveAbsent, retrieve } from './retrieve.ts'
@@ -9,12 +10,15 @@ import type {
   Content,
   Digest,
   Examined,
+  Inspection,
+  PathClaim,
   PathDescription,
   Probe,
   Store,
   StoreOptions,
 } from './store.ts'
 import { isTemporary } from './temporary-files.ts'
+import { publishText } from './text-file.ts'
 import { type Watch, watched } from './watch.ts'
 
 /** The store, on whatever gives access to files: all of its promises are kept here, once. */
@@ -111,6 +115,21 @@ export class FileStore implements Store {
     }
   }
 
+  async inspect(name: string): Promise<Inspection | 'absent'> {
+    checkName(name)
+    const stored = { files: this.#files, path: this.path, name }
+    return await this.#watched((watch) => inspect(stored, watch))
+  }
+
+  async putText(name: string, text: string): Promise<'stored' | 'exists'> {
+    checkName(name)
+    const file = { files: this.#files, path: this.path, name }
+    return await this.#watched(async (watch) => {
+      await watch.step(checkPathFile(this.#files, this.path))
+      return await publishText(file, text, watch)
+    })
+  }
+
   async remove(name: string): Promise<void> {
     checkName(name)
     await this.#watched(async (watch) => {
@@ -125,6 +144,11 @@ export class FileStore implements Store {
   async claim(): Promise<void> {
     if (!this.#unclaimed) throw new Error('claim() is for a store opened with `unclaimed`')
     await this.#watched((watch) => claimPath(this.#files, this.path, watch))
+  }
+
+  async readClaim(): Promise<PathClaim | undefined> {
+    if (!this.#unclaimed) throw new Error('readClaim() is for a store opened with `unclaimed`')
+    return await this.#watched((watch) => watch.step(readPathClaim(this.#files)))
   }
 
   async probe(): Promise<Probe> {

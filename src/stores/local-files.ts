@@ -50,12 +50,16 @@ export class LocalFiles implements FileAccess {
     return await this.#unlessAbsent('read', name, (file) => readFile(file, 'utf8'))
   }
 
-  async *read(name: string, size: number, watch: Watch): AsyncGenerator<Uint8Array, void> {
+  async *read(
+    name: string,
+    { start, end }: { start: number; end: number },
+    watch: Watch,
+  ): AsyncGenerator<Uint8Array, void> {
     const file = await this.#attempt('open', name, (path) => open(path, 'r'))
     try {
-      for (let position = 0; position < size; ) {
+      for (let position = start; position < end; ) {
         watch.signal.throwIfAborted()
-        const chunk = Buffer.allocUnsafe(Math.min(chunkSize, size - position))
+        const chunk = Buffer.allocUnsafe(Math.min(chunkSize, end - position))
         const { bytesRead } = await this.#attempt('read', name, () =>
           watch.step(file.read(chunk, 0, chunk.length, position)),
         )

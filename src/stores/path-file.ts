@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { PgarchError } from '../errors.ts'
 import type { FileAccess } from './file-access.ts'
-import type { PathDescription } from './store.ts'
+import type { PathClaim, PathDescription } from './store.ts'
 import { temporaryName } from './temporary-files.ts'
+import { publishText, writeText } from './text-file.ts'
 import type { Watch } from './watch.ts'
 
 /** At the root of every path; docs/stored-file.md promises its form. */
@@ -29,9 +30,14 @@ export async function checkPathFile(
       },
     )
   }
-  if (uuidIn(text) === path.uuid) return
+  const uuid = parse(text)?.uuid
+  if (uuid === path.uuid) return
+  const advice =
+    options.unclaimed === true
+      ? 'If the scheduling database it belonged to is lost for good, add it with --adopt.'
+      : 'Is the right disk mounted?'
   throw new PgarchError('unusable', `path "${path.name}": "${path.rootPath}" is another path's`, {
-    hint: `Its ${fileName} carries ${uuidIn(text) ?? 'no uuid'}, not ${path.uuid}. Is the right disk mounted?`,
+    hint: `Its ${fileName} carries ${uuid ?? 'no uuid'}, not ${path.uuid}. ${advice}`,
   })
 }
 
@@ -42,16 +48,15 @@ export async function claimPath(
   watch: Watch,
 ): Promise<void> {
   if ((await files.readText(fileName)) === 'absent') {
-    const temporary = temporaryName(fileName)
-    try {
-      await writeText(files, path, temporary, contentFor(path), watch)
-      await files.link(temporary, fileName)
-    } finally {
-      await files.unlink(temporary)
-    }
-    await watch.unhurried(files.sync(''))
+    await publishText({ files, path, name: fileName }, contentFor(path), watch)
   }
   await checkPathFile(files, path)
+}
+
+/** Whose the root is; undefined: it has no such file, or none that can be understood. */
+export async function readPathClaim(files: FileAccess): Promise<PathClaim | undefined> {
+  const text = await files.readText(fileName)
+  return text === 'absent' ? undefined : parse(text)
 }
 
 /** Proves that the root takes, keeps, links and never replaces a file. Leaves nothing behind. */
@@ -59,7 +64,7 @@ export async function tryOut(files: FileAccess, path: PathDescription, watch: Wa
   const [first, second] = [temporaryName('probe'), temporaryName('probe')]
   const text = randomUUID()
   try {
-    await writeText(files, path, first, text, watch)
+    await writeText({ files, path, name: first }, text, watch)
     if ((await files.readText(first)) !== text) throw broken('does not give back what was written')
     const link = await files.link(first, second).catch((thrown: unknown) => {
       if (!(thrown instanceof PgarchError) || thrown.failure !== 'unusable') throw thrown
@@ -78,32 +83,15 @@ export async function tryOut(files: FileAccess, path: PathDescription, watch: Wa
   }
 }
 
-async function writeText(
-  files: FileAccess,
-  path: PathDescription,
-  name: string,
-  text: string,
-  watch: Watch,
-) {
-  const bytes = (async function* () {
-    yield Buffer.from(text)
-  })()
-  if ((await files.create(name, bytes, watch)) !== 'no-directory') return
-  throw new PgarchError('unusable', `path "${path.name}": there is no "${path.rootPath}"`, {
-    hint: 'Create it, owned by the user that pgarch uses there; or mount its disk.',
-  })
+function contentFor({ uuid, id, name }: PathDescription): string {
+  return `${JSON.stringify({ version, path: uuid, id, name }, undefined, 2)}\n`
 }
 
-function contentFor({ uuid, name }: PathDescription): string {
-  return `${JSON.stringify({ version, path: uuid, name }, undefined, 2)}\n`
-}
-
-function uuidIn(text: string): string | undefined {
+function parse(text: string): PathClaim | undefined {
   try {
-    const content = JSON.parse(text)
-    return content.version === version && typeof content.path === 'string'
-      ? content.path
-      : undefined
+    const { path: uuid, id, ...content } = JSON.parse(text)
+    if (content.version !== version || typeof uuid !== 'string') return undefined
+    return { uuid, id: Number.isInteger(id) ? id : undefined }
   } catch {
     return undefined
   }

@@ -12,18 +12,29 @@ export interface StoredFile {
 }
 
 /** As `decode`, of a file on a path, which the message of a `damaged` then names. */
-export async function readStored(
-  { files, path, name }: StoredFile,
+export function readStored(
+  stored: StoredFile,
   entry: Entry,
   write: (content: Buffer) => Promise<void> | void,
   watch: Watch,
 ): Promise<Digest> {
+  const { files, name } = stored
+  return ofRegularFile(stored, entry, (walName) =>
+    decode(files.read(name, { start: 0, end: entry.size }, watch), walName, write),
+  )
+}
+
+/** Reads a stored file of the WAL file that its name says; a `damaged` then names the path. */
+export async function ofRegularFile<Result>(
+  { path, name }: StoredFile,
+  entry: Entry,
+  read: (walName: string) => Promise<Result>,
+): Promise<Result> {
   if (entry.kind !== 'file') {
     throw new PgarchError('unusable', `path "${path.name}": "${name}" is not a regular file`)
   }
-  const walName = name.slice(name.lastIndexOf('/') + 1).replace(/\.zst(\..*)?$/, '')
   try {
-    return await decode(files.read(name, entry.size, watch), walName, write)
+    return await read(name.slice(name.lastIndexOf('/') + 1).replace(/\.zst(\..*)?$/, ''))
   } catch (thrown) {
     if (!(thrown instanceof PgarchError) || thrown.failure !== 'damaged') throw thrown
     throw new PgarchError('damaged', `path "${path.name}": ${thrown.message}`, { cause: thrown })

@@ -54,14 +54,18 @@ export class SftpFiles implements FileAccess {
     return buffer.toString('utf8', 0, size)
   }
 
-  async *read(name: string, size: number, watch: Watch): AsyncGenerator<Uint8Array, void> {
+  async *read(
+    name: string,
+    { start, end }: { start: number; end: number },
+    watch: Watch,
+  ): AsyncGenerator<Uint8Array, void> {
     const handle = await this.#attempt('open', name, (path) => watch.step(this.#open(path, 'r')))
     const inFlight: Promise<Buffer>[] = []
     try {
-      for (let position = 0; position < size || inFlight.length > 0; ) {
+      for (let position = start; position < end || inFlight.length > 0; ) {
         watch.signal.throwIfAborted()
-        while (position < size && inFlight.length < requestsInFlight) {
-          const length = Math.min(requestSize, size - position)
+        while (position < end && inFlight.length < requestsInFlight) {
+          const length = Math.min(requestSize, end - position)
           inFlight.push(quiet(watch.step(this.#readAt(handle, position, length))))
           position += length
         }

@@ -42,6 +42,19 @@ export interface Digest {
   readonly systemIdentifier: string
 }
 
+/** A digest that was read from a trailer, and not compared with the content. */
+export interface Inspection extends Digest {
+  /** Size of the stored file, in bytes. */
+  readonly storedBytes: number
+}
+
+/** What `pgarch-path` says of the path that claimed a root. */
+export interface PathClaim {
+  readonly uuid: string
+  /** Its number in the scheduling database that added it; roots of older versions do not tell. */
+  readonly id: number | undefined
+}
+
 /**
  * The WAL file's bytes, uncompressed; can be opened more than once. A chunk that was yielded is never
  * written to again: it may be compressed while the next one is read.
@@ -109,6 +122,17 @@ export interface Store {
    * neither name.
    */
   setAside(name: string, sha256: string): Promise<string | 'absent'>
+  /**
+   * What a stored file's trailer says, without reading the rest: enough to know what it claims to be,
+   * not whether it is. Absence as with `get`; without a valid trailer of this name it rejects with
+   * `damaged`.
+   */
+  inspect(name: string): Promise<Inspection | 'absent'>
+  /**
+   * Writes a small text file, 4096 bytes at most, into a directory that is there; resolves once
+   * durable. Never replaces: 'exists' says nothing of the content.
+   */
+  putText(name: string, text: string): Promise<'stored' | 'exists'>
   /** Removing what is not there succeeds. */
   remove(name: string): Promise<void>
   /**
@@ -117,6 +141,8 @@ export interface Store {
    * with `unclaimed`: every other call on any other store checks `pgarch-path` first.
    */
   claim(): Promise<void>
+  /** Whose the root is by its `pgarch-path`, if it has one. Only for a store opened with `unclaimed`. */
+  readClaim(): Promise<PathClaim | undefined>
   /** Proves that it can connect, is the right path, and can write, fsync, link and refuse to overwrite. */
   probe(): Promise<Probe>
   close(): Promise<void>

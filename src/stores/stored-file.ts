@@ -97,27 +97,34 @@ export async function decode(
       async (content: AsyncIterable<Buffer>) => {
         for await (const chunk of content) {
           size += chunk.length
-          if (size > largestContent) throw damaged('unpacks to more than any WAL file holds')
+          if (size > largestContent)
+            throw damaged(walName, 'unpacks to more than any WAL file holds')
           sha256.update(chunk)
           await write(chunk)
         }
       },
     )
   } catch (thrown) {
-    if (isFromZstd(thrown)) throw damaged(describeError(thrown), thrown)
+    if (isFromZstd(thrown)) throw damaged(walName, describeError(thrown), thrown)
     throw thrown
   }
-  const digest = decodeTrailer(trailer)
-  if (digest === undefined) throw damaged('has no valid trailer')
-  if (digest.walName !== walName) throw damaged(`has the trailer of "${digest.walName}"`)
+  const digest = readTrailer(trailer, walName)
   if (digest.size !== size || digest.sha256 !== sha256.digest('hex')) {
-    throw damaged('does not hold what its trailer says')
+    throw damaged(walName, 'does not hold what its trailer says')
   }
   return digest
+}
 
-  function damaged(what: string, cause?: unknown): PgarchError {
-    return new PgarchError('damaged', `stored file of "${walName}" is damaged: ${what}`, { cause })
-  }
+/** What a stored file's last bytes say of this WAL file. Throws `damaged` when they do not. */
+export function readTrailer(trailer: Buffer, walName: string): Digest {
+  const digest = decodeTrailer(trailer)
+  if (digest === undefined) throw damaged(walName, 'has no valid trailer')
+  if (digest.walName === walName) return digest
+  throw damaged(walName, `has the trailer of "${digest.walName}"`)
+}
+
+function damaged(walName: string, what: string, cause?: unknown): PgarchError {
+  return new PgarchError('damaged', `stored file of "${walName}" is damaged: ${what}`, { cause })
 }
 
 /** All but the trailer: Node's decoder stops for good at a skippable frame. */

@@ -6,6 +6,7 @@ import { type Bench, layOn } from './bench.ts'
 import { absence } from './conformance/absence.ts'
 import { damage } from './conformance/damage.ts'
 import { disk } from './conformance/disk.ts'
+import { inspection } from './conformance/inspection.ts'
 import { nameTaken } from './conformance/name-taken.ts'
 import { reserve } from './conformance/reserve.ts'
 import { roundTrip } from './conformance/round-trip.ts'
@@ -52,6 +53,7 @@ export function describeStore(
     damage(on)
     upkeep(on)
     settingAside(on)
+    inspection(on)
     disk(on)
     reserve(on)
   })
