@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { readHostKey } from '../stores/host-key.ts'
-import type { PathDescription, Probe } from '../stores/store.ts'
+import type { PathDescription, Probe, Store } from '../stores/store.ts'
 import { resolveHost, type SshAddress } from './ssh-address.ts'
 
 /** What a person says of a path; for a local one without `ssh`. */
@@ -20,6 +21,8 @@ export interface PathRequest {
   readonly capacityBytes: number | null
   /** Bytes that a push leaves free there, 0: it does not look; undefined: nobody said. */
   readonly reserveBytes: number | undefined
+  /** The root is a path of a scheduling database that was lost, and becomes that path again. */
+  readonly adopt: boolean
 }
 
 /** Is shown the host key that a server presents; resolves when a person, or a given key, accepts it. */
@@ -38,12 +41,32 @@ export async function addPath(
   const { name, root, ssh, capacityBytes, reserveBytes = usualReserveBytes } = request
   requireAbsolute(root)
   const hostKey = ssh === undefined ? null : await pinHostKey(ssh, accept, config)
-  const path = describePath({ id: 0, uuid: randomUUID(), name, reserveBytes }, root, ssh, hostKey)
+  const place = describePath({ id: 0, uuid: randomUUID(), name, reserveBytes }, root, ssh, hostKey)
   const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
-  await actAsOwner(path)
+  await actAsOwner(place)
+  const path = request.adopt ? { ...place, ...(await readClaim(place, config)) } : place
   return await inTransaction(schedule, async () => {
-    await insertPath(schedule, { ...path, sshIp, capacityBytes })
-    return await withPath(path, config, claimAfterProbe, { unclaimed: true })
+    const id = await insertPath(schedule, { ...path, sshIp, capacityBytes })
+    if (path.id > 0 && id !== path.id) {
+      log.warning(
+        `path "${name}" is number ${id} now, and was another one before`,
+        'Records that wait in journals name paths by their numbers: remove those from before.',
+      )
+    }
+    return await withPath({ ...path, id }, config, claimAfterProbe, { unclaimed: true })
+  })
+}
+
+/** The uuid, and if it is known the number, of the path that was here; `refused` if none was. */
+async function readClaim(
+  path: PathDescription,
+  config: Config,
+): Promise<{ uuid: string; id: number }> {
+  const read = (store: Store) => store.readClaim()
+  const claim = await withPath(path, config, read, { unclaimed: true })
+  if (claim !== undefined) return { uuid: claim.uuid, id: claim.id ?? path.id }
+  throw new PgarchError('refused', `"${path.rootPath}" has no pgarch-path that could be adopted`, {
+    hint: 'Without --adopt it becomes a new path.',
   })
 }
 

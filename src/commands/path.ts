@@ -10,6 +10,7 @@ interface PlaceOptions {
   readonly hostKey?: string
   readonly capacity?: number
   readonly reserve?: number
+  readonly adopt?: true
 }
 
 export function declare(program: Command, act: Act): void {
@@ -23,6 +24,7 @@ export function declare(program: Command, act: Act): void {
     .option('--host-key <key>', '"ssh-ed25519 AAAA.." or "SHA256:.."; asked for on a terminal')
     .option('--capacity <size>', 'what it is meant to hold, such as 2TB; for reports', byteSize)
     .option('--reserve <size>', 'what push leaves free there (64MB); 0B: nothing', byteSize)
+    .option('--adopt', 'it was a path of a scheduling database that is lost, and becomes it again')
     .action(act(add))
   path.command('list').description('list all paths').option('--json', 'as JSON').action(act(list))
   path
@@ -79,6 +81,7 @@ async function add(
     ssh,
     capacityBytes: options.capacity ?? null,
     reserveBytes: options.reserve,
+    adopt: options.adopt === true,
   }
   const probe = await asAdmin(command, (schedule, config) =>
     addPath(schedule, request, acceptHostKey(options.hostKey), config),

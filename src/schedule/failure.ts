@@ -44,6 +44,7 @@ const constraints: Record<string, Meaning> = {
     message: 'another cluster has this idc, vip and port',
   },
   arch_path_info_name_key: { failure: 'refused', message: 'another path has this name' },
+  arch_path_info_uuid_key: { failure: 'refused', message: 'the place is a path already' },
   arch_path_info_ip_key: {
     failure: 'refused',
     message: 'another path has this address and root directory',

@@ -20,6 +20,8 @@ export interface NewPath extends PathProperties {
   /** What `pgarch-path` at the root carries. */
   readonly uuid: string
   readonly kind: 'sftp' | 'local'
+  /** The number that it had in a scheduling database that was lost; without one it gets a new one. */
+  readonly id?: number
 }
 
 /** A row of arch_path_info, and how many clusters it serves. */
@@ -54,22 +56,40 @@ function address(path: PathProperties): unknown[] {
   return [name, rootPath, ...host, sshPort, sshUser, hostKey]
 }
 
-/** `refused` when another path has the name, or the host, port and root. */
+/**
+ * Resolves to its number: the wanted one if that is free, else a new one. `refused` when another path
+ * has the name, or the host, port and root.
+ */
 export async function insertPath(schedule: Schedule, path: NewPath): Promise<number> {
   const [row] = await schedule.query<{ id: number }>(
     `insert into pgarch.arch_path_info
        (name, root_path, ssh_host, ssh_ip, ssh_port, ssh_user, host_key, capacity_bytes, uuid, kind,
-        reserve_bytes)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id`,
+        reserve_bytes, id)
+     overriding system value
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+       case when $12 > 0 and not exists (select from pgarch.arch_path_info where id = $12)
+            then $12 else pg_catalog.nextval('pgarch.arch_path_info_id_seq') end)
+     returning id`,
     [
       ...address(path),
       path.capacityBytes ?? null,
       path.uuid,
       path.kind,
       path.reserveBytes ?? usualReserveBytes,
+      path.id ?? 0,
     ],
   )
+  if (path.id) await passPathNumbers(schedule)
   return (row as { id: number }).id
+}
+
+/** New paths get numbers beyond all that are taken. */
+export async function passPathNumbers(schedule: Schedule): Promise<void> {
+  await schedule.query(
+    `select pg_catalog.setval('pgarch.arch_path_info_id_seq', greatest(last_value, highest))
+     from pgarch.arch_path_info_id_seq, (select max(id) as highest from pgarch.arch_path_info) p
+     where highest is not null`,
+  )
 }
 
 /** Without `capacityBytes` or `reserveBytes` that stays as it is. */
