@@ -4,6 +4,7 @@ import { withPath } from '../resources.ts'
 import type { CopyEvent, Route, SchedulePath } from '../schedule/types.ts'
 import { storedName } from '../stores/stored-file.ts'
 import type { Archiver } from './identify.ts'
+import { keepManifest } from './manifest.ts'
 import type { WalFile } from './wal-file.ts'
 
 /** Every path that was tried, in order; the file is archived when the last one says so. */
@@ -16,7 +17,7 @@ export type Tries = readonly CopyEvent[]
 export async function copyToRoute(archiver: Archiver, route: Route, file: WalFile): Promise<Tries> {
   const tries: CopyEvent[] = []
   for (const path of pathsToTry(archiver, route)) {
-    const event = await tryPath(archiver, path, route.fingerprint, file)
+    const event = await tryPath(archiver, path, route, file)
     tries.push(event)
     if (event.status !== 'failed') break
   }
@@ -30,11 +31,12 @@ function pathsToTry({ rests, config }: Archiver, { paths }: Route): readonly Sch
 }
 
 async function tryPath(
-  { rests, config }: Archiver,
+  archiver: Archiver,
   path: SchedulePath,
-  fingerprint: string,
+  route: Route,
   { digest, content }: WalFile,
 ): Promise<CopyEvent> {
+  const { rests, config } = archiver
   const start = performance.now()
   const event = (result: Pick<CopyEvent, 'status' | 'storedBytes' | 'error'>): CopyEvent => ({
     eventId: randomUUID(),
@@ -47,9 +49,12 @@ async function tryPath(
     ...result,
   })
   try {
-    const { outcome, storedBytes } = await withPath(path, config, (store) =>
-      store.put(storedName(fingerprint, digest.walName), content, digest),
-    )
+    const { outcome, storedBytes } = await withPath(path, config, async (store) => {
+      const name = storedName(route.fingerprint, digest.walName)
+      const published = await store.put(name, content, digest)
+      await keepManifest(archiver, route, store)
+      return published
+    })
     rests.note(String(path.id), 'worked')
     return event({ status: outcome, storedBytes, error: null })
   } catch (error) {
