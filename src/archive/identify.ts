@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
+import { removeUnfinished } from '../fs/durable.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
@@ -40,6 +41,7 @@ export async function identifyArchiver(path: string, config: Config): Promise<Ar
   }
   // A membership from PGARCH_MEMBER may come to a host that has no state directory yet.
   const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+  await removeUnfinished(stateDirectory)
   const rests = await openRests(stateDirectory)
   return { dataDirectory, member, stateDirectory, rests, config }
 }

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileError } from './errors.ts'
+
+/** Of the names that files have until they are whole. */
+const suffix = '.tmp'
+
+/** Milliseconds after which whoever wrote a temporary file has died. */
+const longestWrite = 600_000
 
 /**
  * Replaces a file of our own state so that, whenever the machine stops, either the old content or
@@ -15,7 +21,7 @@ export async function writeDurably(
   data: string | Uint8Array,
   options: { readonly mode: number },
 ): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`
+  const temporary = `${path}.${randomUUID()}${suffix}`
   try {
     const file = await open(temporary, 'wx', options.mode)
     try {
@@ -51,5 +57,19 @@ export async function removeIfThere(path: string): Promise<void> {
     await rm(path, { force: true })
   } catch (thrown) {
     throw fileError('remove file', path, thrown)
+  }
+}
+
+/**
+ * Removes what processes that were killed in `writeDurably` left in a directory, once it is so old that
+ * nobody writes to it any more. Never rejects: what stays is in nobody's way.
+ */
+export async function removeUnfinished(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => [])
+  for (const name of names.filter((one) => one.endsWith(suffix))) {
+    const file = join(directory, name)
+    const status = await stat(file).catch(() => undefined)
+    if (status === undefined || Date.now() - status.mtimeMs < longestWrite) continue
+    await rm(file, { force: true }).catch(() => {})
   }
 }

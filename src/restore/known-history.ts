@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describeError, PgarchError } from '../errors.ts'
-import { writeDurably } from '../fs/durable.ts'
+import { removeUnfinished, writeDurably } from '../fs/durable.ts'
 import { log } from '../log.ts'
 import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
@@ -34,6 +34,7 @@ export async function rememberHistory(stateDirectory: string, walName: string, w
   if (existsSync(remembered)) return
   try {
     await mkdir(dirname(remembered), { recursive: true, mode: 0o700 })
+    await removeUnfinished(dirname(remembered))
     await writeDurably(remembered, await readFile(walPath), { mode: 0o600 })
   } catch (error) {
     // The file is placed, and that counts: a full state directory must not stop a recovery.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeIfThere, syncDirectory, writeDurably } from '../fs/durable.ts'
+import { removeIfThere, removeUnfinished, syncDirectory, writeDurably } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
 import { log } from '../log.ts'
 import { deliver } from './agent.ts'
@@ -19,9 +19,6 @@ const version = 1
 
 /** Entries in one call to the database, which are one transaction there. */
 const batchSize = 500
-
-/** A temporary file that is older (milliseconds) was left by a process that died. */
-const staleAge = 600_000
 
 const entryName = /^\d{12}-[0-9a-f-]{36}\.json$/
 
@@ -108,11 +105,7 @@ async function entryNames(folder: string): Promise<string[]> {
     if (hasCode(thrown, 'ENOENT')) return []
     throw fileError('read directory', folder, thrown)
   }
-  for (const name of names.filter((one) => one.endsWith('.tmp'))) {
-    const file = join(folder, name)
-    const status = await stat(file).catch(() => undefined)
-    if (status !== undefined && Date.now() - status.mtimeMs > staleAge) await removeIfThere(file)
-  }
+  await removeUnfinished(folder)
   return names.filter((name) => entryName.test(name)).sort()
 }
 

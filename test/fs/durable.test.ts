@@ -1,8 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { removeIfThere, syncDirectory, writeDurably } from '../../src/fs/durable.ts'
+import {
+  removeIfThere,
+  removeUnfinished,
+  syncDirectory,
+  writeDurably,
+} from '../../src/fs/durable.ts'
 import { fileError, hasCode } from '../../src/fs/errors.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
@@ -90,9 +95,25 @@ test('removeIfThere removes, once or twice, and does not swallow a refusal', asy
   })
 })
 
+test('removeUnfinished removes what is old and was never whole, and minds no trouble', async () => {
+  for (const name of ['young.tmp', 'old.tmp', 'old']) writeFileSync(join(folder.path, name), '')
+  await mkdir(join(folder.path, 'directory.tmp'))
+  for (const name of ['old.tmp', 'old', 'directory.tmp']) utimesSync(join(folder.path, name), 0, 0)
+  await removeUnfinished(folder.path)
+  expect(readdirSync(folder.path).sort()).toEqual(['directory.tmp', 'old', 'young.tmp'])
+  await removeUnfinished(join(folder.path, 'missing'))
+})
+
 test('what the operating system did not say stays as it is', () => {
   const bug = new TypeError('undefined is not a function')
   expect(fileError('read file', '/x', bug)).toBe(bug)
   expect(hasCode(bug, 'ENOENT')).toBe(false)
   expect(hasCode('ENOENT', 'ENOENT')).toBe(false)
+})
+
+test('a disk quota has its name, which libuv does not know', () => {
+  const thrown = Object.assign(new Error('Unknown system error -122'), { errno: -122 })
+  expect(fileError('write file', '/x', thrown)).toMatchObject({
+    message: 'could not write file "/x": disk quota exceeded',
+  })
 })
