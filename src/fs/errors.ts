@@ -19,6 +19,11 @@ export function fileError(action: string, path: string, thrown: unknown, hint?: 
   })
 }
 
-function systemMessage(errno: number): string {
+/** Missing from libuv's list, which then says no more than the number: EDQUOT of Linux. */
+const quotaExceeded = 122
+
+/** What the operating system calls an error, in PostgreSQL's case; `errno` is negative. */
+export function systemMessage(errno: number): string {
+  if (errno === -quotaExceeded) return 'disk quota exceeded'
   return getSystemErrorMessage(errno) ?? `error ${-errno}`
 }

@@ -10,9 +10,8 @@ import {
   statfs,
   unlink,
 } from 'node:fs/promises'
-import { getSystemErrorMessage } from 'node:util'
 import { PgarchError } from '../errors.ts'
-import { hasCode } from '../fs/errors.ts'
+import { hasCode, systemMessage } from '../fs/errors.ts'
 import { inChunksOf } from './chunks.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { PathDescription, Probe } from './store.ts'
@@ -171,8 +170,7 @@ export class LocalFiles implements FileAccess {
   #unusable(action: string, name: string, thrown: unknown): unknown {
     const errno = thrown instanceof Error ? (thrown as NodeJS.ErrnoException).errno : undefined
     if (thrown instanceof PgarchError || errno === undefined) return thrown
-    const reason = getSystemErrorMessage(errno) ?? `error ${-errno}`
-    const message = `path "${this.#path.name}": could not ${action} "${this.#absolute(name)}": ${reason}`
+    const message = `path "${this.#path.name}": could not ${action} "${this.#absolute(name)}": ${systemMessage(errno)}`
     return new PgarchError('unusable', message, { cause: thrown })
   }
 }
