@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describeError, PgarchError } from '../errors.ts'
 import { removeUnfinished, writeDurably } from '../fs/durable.ts'
+import { fileError } from '../fs/errors.ts'
 import { log } from '../log.ts'
 import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
@@ -50,7 +51,10 @@ export async function placeRememberedHistory(
 ) {
   const remembered = join(stateDirectory, 'history', walName)
   if (!existsSync(remembered)) return false
-  await placeContent(await readFile(remembered), walName, walPath)
+  const content = await readFile(remembered).catch((thrown) => {
+    throw fileError('read', remembered, thrown)
+  })
+  await placeContent(content, walName, walPath)
   return true
 }
 
@@ -58,6 +62,8 @@ async function placeContent(content: Buffer, walName: string, walPath: string) {
   const name = parseWalName(walName)
   if (name?.kind === 'history') parseTimelineHistory(content.toString('utf8'), name.timeline)
   const temporary = await temporaryName(walPath, 0)
-  await writeFile(temporary, content, { flag: 'wx' })
+  await writeFile(temporary, content, { flag: 'wx' }).catch((thrown) => {
+    throw fileError('write', temporary, thrown)
+  })
   await place(temporary, walPath)
 }

@@ -1,5 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { describeError, PgarchError } from '../errors.ts'
+import { removeIfThere } from '../fs/durable.ts'
+import { fileError } from '../fs/errors.ts'
 import type { Digest } from '../stores/store.ts'
 import { parseWalName } from '../wal/names.ts'
 import { checkSegmentHeader, longHeaderSize } from '../wal/page-header.ts'
@@ -53,7 +55,9 @@ async function checkContent(path: string, size: number, expected: Expected): Pro
 
 /** The stage *place*: %p appears whole or not at all. PostgreSQL syncs it when it takes it over. */
 export async function place(temporary: string, walPath: string): Promise<void> {
-  await rename(temporary, walPath)
+  await rename(temporary, walPath).catch((thrown) => {
+    throw fileError('place', walPath, thrown)
+  })
 }
 
 /**
@@ -62,6 +66,6 @@ export async function place(temporary: string, walPath: string): Promise<void> {
  */
 export async function temporaryName(walPath: string, number: number): Promise<string> {
   const name = `${walPath}.pgarch-${number}.tmp`
-  await rm(name, { force: true })
+  await removeIfThere(name)
   return name
 }

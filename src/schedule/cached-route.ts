@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeDurably } from '../fs/durable.ts'
-import { hasCode } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 import type { Route } from './types.ts'
 
 /** Of the file's format. */
@@ -21,17 +21,21 @@ export async function cacheRoute(stateDirectory: string, route: Route): Promise<
   await writeDurably(join(stateDirectory, 'route.json'), `${text}\n`, { mode: 0o600 })
 }
 
-/** Undefined when none was kept for this cluster, or it cannot be understood. */
+/**
+ * Undefined when none was kept for this cluster, or it cannot be understood. `unusable` when it cannot
+ * be read.
+ */
 export async function readCachedRoute(
   stateDirectory: string,
   fingerprint: string,
 ): Promise<CachedRoute | undefined> {
+  const file = join(stateDirectory, 'route.json')
   let text: string
   try {
-    text = await readFile(join(stateDirectory, 'route.json'), 'utf8')
+    text = await readFile(file, 'utf8')
   } catch (thrown) {
     if (hasCode(thrown, 'ENOENT', 'EACCES')) return undefined
-    throw thrown
+    throw fileError('read file', file, thrown)
   }
   try {
     const stored = JSON.parse(text)
