@@ -14,6 +14,7 @@ const commands = {
   cluster: () => import('./commands/cluster.ts'),
   push: () => import('./commands/push.ts'),
   fetch: () => import('./commands/fetch.ts'),
+  schedule: () => import('./commands/schedule.ts'),
   status: () => import('./commands/status.ts'),
   journal: () => import('./commands/journal.ts'),
   log: () => import('./commands/log.ts'),
