@@ -75,15 +75,15 @@ begin
 
   with logged as (
     insert into arch_local_log
-    (db_id, event_id, member_id, wal_name, full_path, wal_size_bytes, status, create_time)
-  select caller.db_id, v."eventId", caller.id, v."walName", v."fullPath", v."walSize",
-         v.status = 'local', least(v.time, now())
-  from jsonb_array_elements(entries) e (entry)
-  cross join jsonb_to_recordset(e.entry -> 'events')
-    as v ("eventId" uuid, "walName" text, "walSize" bigint, status text, "fullPath" text,
-          time timestamptz)
-  where v.status in ('local', 'drained')
-  on conflict do nothing
+      (db_id, event_id, member_id, wal_name, full_path, wal_size_bytes, status, create_time)
+    select caller.db_id, v."eventId", caller.id, v."walName", v."fullPath", v."walSize",
+           v.status = 'local', least(v.time, now())
+    from jsonb_array_elements(entries) e (entry)
+    cross join jsonb_to_recordset(e.entry -> 'events')
+      as v ("eventId" uuid, "walName" text, "walSize" bigint, status text, "fullPath" text,
+            time timestamptz)
+    where v.status in ('local', 'drained')
+    on conflict do nothing
     returning event_id
   )
   select array_agg(event_id) into fresh from logged;
@@ -91,20 +91,30 @@ begin
   -- The last word on each file decides, as both can be in one delivery; what was delivered before
   -- has no word any more.
   with last_word as (
-    select distinct on (v."walName") v."walName" as wal_name, v.status, v."storedBytes" as bytes
+    select distinct on (v."walName") v."walName" as wal_name, v.status, v."storedBytes" as bytes,
+           o.outcome ->> 'outcome' = 'conflict' as is_refused
     from jsonb_array_elements(entries) with ordinality e (entry, position)
+    join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
     cross join rows from (jsonb_to_recordset(e.entry -> 'events')
       as ("eventId" uuid, "walName" text, status text, "storedBytes" bigint)) with ordinality
       as v ("eventId", "walName", status, "storedBytes", number)
     where v."eventId" = any (fresh)
-    order by v."walName", e.position desc, v.number desc
+    order by v."walName", position desc, v.number desc
   ), gone as (
-    delete from arch_copy c using last_word l
+    -- A host that registered again is another member, with the same local archive.
+    delete from arch_copy c using last_word l, arch_member m
     where l.status = 'drained' and c.db_id = caller.db_id and c.wal_name = l.wal_name
-      and c.member_id = caller.id
+      and m.id = c.member_id and m.db_id = caller.db_id and m.host = caller.host
+      and m.data_directory = caller.data_directory
   )
   insert into arch_copy (db_id, wal_name, member_id, stored_bytes)
-  select caller.db_id, l.wal_name, caller.id, l.bytes from last_word l where l.status = 'local'
+  select caller.db_id, l.wal_name, caller.id, l.bytes
+  from last_word l
+  where l.status = 'local' and not l.is_refused
+    -- It may have been drained, by another process, before this was delivered.
+    and not exists (select from arch_copy c join arch_path_info p on p.id = c.path_id
+                    where c.db_id = caller.db_id and c.wal_name = l.wal_name
+                      and p.lost_time is null)
   on conflict (db_id, wal_name, member_id) where member_id is not null do nothing;
 
   return jsonb_build_object('version', version, 'conflicts',
@@ -113,7 +123,8 @@ begin
 end
 $$;
 
--- As before, and with it the names of lost paths that had the file.
+-- As before, and with it the names of lost paths that had the file, and the ids of the members
+-- whose local archives have it; clients from before read their hosts' names in localHosts.
 create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,
                                          wal_name text) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pgarch, pg_temp as $$
@@ -150,6 +161,11 @@ begin
                      from arch_copy c left join arch_member m on m.id = c.member_id
                      where c.db_id = found_cluster.id and c.wal_name = wanted
                        and c.member_id is not null),
+      'localMembers', (select coalesce(jsonb_agg(jsonb_build_object('memberId', c.member_id,
+                                'host', coalesce(m.host, c.member_id::text))), '[]')
+                       from arch_copy c left join arch_member m on m.id = c.member_id
+                       where c.db_id = found_cluster.id and c.wal_name = wanted
+                         and c.member_id is not null),
       'dropped', exists (select from arch_gap g
                          where g.db_id = found_cluster.id and g.wal_name = wanted)));
 end

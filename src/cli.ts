@@ -17,6 +17,7 @@ const commands = {
   schedule: () => import('./commands/schedule.ts'),
   status: () => import('./commands/status.ts'),
   journal: () => import('./commands/journal.ts'),
+  local: () => import('./commands/local.ts'),
   log: () => import('./commands/log.ts'),
 }
 

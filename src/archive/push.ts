@@ -1,15 +1,16 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { describeError, PgarchError } from '../errors.ts'
+import { describeError } from '../errors.ts'
 import { log } from '../log.ts'
 import { checkWalPath } from '../postgres/data-directory.ts'
-import type { Claim, Route } from '../schedule/types.ts'
-import { copyToRoute, type Tries } from './copy.ts'
+import { copyToRoute } from './copy.ts'
+import { drainSome } from './drain.ts'
 import { type Archiver, identifyArchiver } from './identify.ts'
-import { copyToLocalArchive, drainSome } from './local-archive.ts'
+import { copyToLocalArchive } from './local-archive.ts'
 import { record } from './record.ts'
-import { conflictHint, takeRoute } from './take-route.ts'
-import { checkWalFile, type WalFile } from './wal-file.ts'
+import { takeRoute } from './take-route.ts'
+import { isArchived, isRefused, requireArchived, warnOfFailures } from './tries.ts'
+import { checkWalFile, claimOf } from './wal-file.ts'
 
 export interface PushRequest {
   readonly dataDirectory: string
@@ -51,57 +52,6 @@ async function archive(archiver: Archiver, request: PushRequest): Promise<void> 
   const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
   const events = local === undefined ? tries : [...tries, local]
   await record(archiver, { claim, events }, source)
-  if (local === undefined) report(tries, route, file)
-  if (isArchived(tries)) await drainSome(archiver, taken)
-}
-
-function claimOf({ digest, history }: WalFile): Claim {
-  return { walName: digest.walName, sha256: digest.sha256, walSize: digest.size, history }
-}
-
-function isArchived(tries: Tries): boolean {
-  const last = tries.at(-1)?.status
-  return last === 'stored' || last === 'already-stored'
-}
-
-/** No path took it; but a conflict is an answer, and no reason to put it elsewhere. */
-function isRefused(tries: Tries): boolean {
-  return tries.every(({ status }) => status === 'failed')
-}
-
-function warnOfFailures(tries: Tries, route: Route): void {
-  for (const { status, error, pathId } of tries) {
-    if (status !== 'failed') continue
-    log.warning(`path "${nameOf(pathId, route)}" did not take it: ${error}`)
-  }
-}
-
-/** Rejects unless the last try has the file. */
-function report(tries: Tries, route: Route, { digest }: WalFile): void {
-  const last = tries.at(-1)
-  if (last?.status === 'conflict') {
-    throw new PgarchError('conflict', `${last.error}`, { hint: conflictHint })
-  }
-  if (last?.status === 'already-stored') {
-    const path = nameOf(last.pathId, route)
-    log.info(`"${digest.walName}" was already archived on path "${path}"`)
-  }
-  if (isArchived(tries)) return
-  const { clusterName } = route
-  if (route.paths.length === 0) {
-    throw new PgarchError('refused', `cluster "${clusterName}" has no active archive path`, {
-      hint: 'Add one with "pgarch path add" and "pgarch route set".',
-    })
-  }
-  throw new PgarchError(
-    'unreachable',
-    `no path of cluster "${clusterName}" took "${digest.walName}"`,
-    {
-      hint: 'PostgreSQL keeps the file and tries again.',
-    },
-  )
-}
-
-function nameOf(pathId: number | null, route: Route): string | undefined {
-  return route.paths.find((path) => path.id === pathId)?.name
+  if (local === undefined) requireArchived(tries, route, file.digest.walName)
+  if (isArchived(tries)) await drainSome(archiver)
 }

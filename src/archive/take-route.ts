@@ -3,6 +3,7 @@ import { log } from '../log.ts'
 import { withScheduling } from '../resources.ts'
 import { dropWal, fetchRoute } from '../schedule/agent.ts'
 import { cacheRoute, readCachedRoute } from '../schedule/cached-route.ts'
+import type { Schedule } from '../schedule/connect.ts'
 import type { Claim, ClaimOutcome, Route } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
 
@@ -21,6 +22,28 @@ export const scheduleRest = 'schedule'
  * is stopped. Rejects with `refused` while the cluster does not archive, and with `conflict`.
  */
 export async function takeRoute(archiver: Archiver, claim: Claim): Promise<TakenRoute | 'dropped'> {
+  return await take(archiver, claim, async (schedule, route) => {
+    if (route.switch !== 'stop') return undefined
+    if (!(await dropWal(schedule, archiver.member, claim))) return undefined
+    log.warning(
+      `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
+        because(route),
+      'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
+    )
+    return 'dropped'
+  })
+}
+
+/** As takeRoute, but for a file that lies in the local archive: it is not dropped any more. */
+export async function takeRouteAgain(archiver: Archiver, claim: Claim): Promise<TakenRoute> {
+  return await take<never>(archiver, claim, async () => undefined)
+}
+
+async function take<Instead extends string>(
+  archiver: Archiver,
+  claim: Claim,
+  instead: (schedule: Schedule, route: Route) => Promise<Instead | undefined>,
+): Promise<TakenRoute | Instead> {
   const { rests, member, stateDirectory, config } = archiver
   if (rests.isResting(scheduleRest)) {
     const cached = await readCachedRoute(stateDirectory, member.fingerprint)
@@ -31,14 +54,8 @@ export async function takeRoute(archiver: Archiver, claim: Claim): Promise<Taken
       const { route, claim: outcome } = await fetchRoute(schedule, member, claim)
       // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
       await keepRoute(stateDirectory, route)
-      if (route.switch === 'stop' && (await dropWal(schedule, member, claim))) {
-        log.warning(
-          `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
-            because(route),
-          'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
-        )
-        return 'dropped'
-      }
+      const otherwise = await instead(schedule, route)
+      if (otherwise !== undefined) return otherwise
       refuseUnlessArchiving(route)
       refuseConflict(route, outcome, claim.walName)
       return { route, source: 'schedule' } as const

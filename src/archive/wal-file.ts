@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import type { Member } from '../postgres/member.ts'
+import type { Claim } from '../schedule/types.ts'
 import type { Content, Digest } from '../stores/store.ts'
 import { checkBackupHistory } from '../wal/backup-history.ts'
 import { parseWalName, type WalName } from '../wal/names.ts'
@@ -36,6 +37,11 @@ export async function checkWalFile(path: string, name: string, member: Member): 
     content: { open: () => createReadStream(path, { highWaterMark: chunkSize }) },
     history: walName.kind === 'history' ? await readFile(path) : null,
   }
+}
+
+/** What the scheduling database is to know of it. */
+export function claimOf({ digest, history }: WalFile): Claim {
+  return { walName: digest.walName, sha256: digest.sha256, walSize: digest.size, history }
 }
 
 async function examine(path: string, walName: WalName, member: Member) {

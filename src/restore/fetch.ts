@@ -4,9 +4,11 @@ import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { withScheduling } from '../resources.ts'
 import { locate } from '../schedule/agent.ts'
+import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
 import { fetchDecision } from './exit-policy.ts'
 import { placeRecordedHistory, placeRememberedHistory, rememberHistory } from './known-history.ts'
+import { locationByMembership, ownArchive } from './own-archive.ts'
 import { doubtful, placed, type Round } from './round.ts'
 import { search } from './search.ts'
 import { type FetchRequest, identifyTarget, type Target } from './target.ts'
@@ -54,18 +56,44 @@ async function askEverywhere(walName: string, target: Target, config: Config): P
 async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
   const { cluster, role, walPath } = target
   const expires = role === 'standby' ? Date.now() + config.fetchStandbyDeadline : Infinity
+  let location: Location
   try {
-    const location = await withScheduling(config, (schedule) => locate(schedule, cluster, walName))
+    location = await withScheduling(config, (schedule) => locate(schedule, cluster, walName))
     if (await placeRecordedHistory(location, walName, walPath)) return placed
-    const expected = {
-      walName,
-      systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
-      walSegmentSize: location.walSegmentSize,
-      sha256: location.file?.sha256 ?? null,
-    }
-    return await search({ location, expected, walPath, expires }, config)
   } catch (error) {
-    if (error instanceof PgarchError) return doubtful([error])
+    if (error instanceof PgarchError) return await askOwnArchive(walName, target, error, config)
     throw error
   }
+  return await searchFor(walName, target, location, expires, config)
+}
+
+/** While the scheduling database does not answer, nobody can say absent; but the file may be here. */
+async function askOwnArchive(
+  walName: string,
+  target: Target,
+  doubt: PgarchError,
+  config: Config,
+): Promise<Round> {
+  const location = locationByMembership(target)
+  if (location === undefined) return doubtful([doubt])
+  const round = await searchFor(walName, target, location, Infinity, config)
+  return round.outcome === 'placed' ? round : doubtful([doubt, ...round.doubts])
+}
+
+async function searchFor(
+  walName: string,
+  target: Target,
+  location: Location,
+  expires: number,
+  config: Config,
+): Promise<Round> {
+  const { cluster, walPath } = target
+  const expected = {
+    walName,
+    systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
+    walSegmentSize: location.walSegmentSize,
+    sha256: location.file?.sha256 ?? null,
+  }
+  const own = await ownArchive(target)
+  return await search({ location, own, expected, walPath, expires }, config)
 }

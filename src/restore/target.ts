@@ -24,6 +24,8 @@ export interface Target {
   readonly walPath: string
   /** Where this host remembers timeline histories; undefined on a host that never registered. */
   readonly stateDirectory: string | undefined
+  /** What this host registered as, with this data directory. */
+  readonly member: Member | undefined
 }
 
 /** The stage *identify* of a fetch. A membership helps, and is not needed. */
@@ -38,7 +40,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
   })
   if (dataDirectory === undefined) {
     const cluster = { systemIdentifier: null, clusterName, fingerprint: null }
-    return { role, cluster, walPath, stateDirectory: undefined }
+    return { role, cluster, walPath, stateDirectory: undefined, member: undefined }
   }
   const { systemIdentifier } = dataDirectory
   const stateDirectory = stateDirectoryOf(config.stateDirectory, dataDirectory)
@@ -50,6 +52,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
     cluster: { systemIdentifier, clusterName, fingerprint },
     walPath,
     stateDirectory: isOurs ? stateDirectory : undefined,
+    member: isOurs ? member : undefined,
   }
 }
 

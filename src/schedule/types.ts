@@ -108,8 +108,8 @@ export interface Location {
   readonly paths: readonly (SchedulePath & { readonly hasCopy: boolean })[]
   /** Names of paths that had it, and were declared lost. */
   readonly lostPaths: readonly string[]
-  /** Hosts whose local archive still holds the only way to this file. */
-  readonly localHosts: readonly string[]
+  /** Members in whose local archives the file still lies. */
+  readonly localMembers: readonly { readonly memberId: string; readonly host: string }[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */
   readonly dropped: boolean
 }

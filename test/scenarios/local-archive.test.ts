@@ -1,0 +1,172 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { mountSmallDisk } from '../stores/small-disk.ts'
+import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
+import { makeFolder } from '../support/folder.ts'
+import { startHost } from '../support/local-archive-host.ts'
+
+let fleet: Fleet
+
+beforeAll(async () => {
+  fleet = await startFleet({ environment: { PGARCH_SCHEDULE_TIMEOUT: '1s' } })
+})
+
+describe('no path takes a file', () => {
+  it('it goes to the local archive, is known everywhere, fetched here, and drained when a path is back', async () => {
+    const host = await startHost(fleet, 'away')
+    expect(existsSync(join(host.localRoot, 'pgarch-path'))).toBe(true)
+    await host.unplug()
+    const files = [await archiveSegment(host.primary), await archiveSegment(host.primary)]
+    const [one = ''] = files
+    expect(host.primary.log()).toContain(`no path took "${one}": it is archived on this host alone`)
+    expect(host.primary.log()).toContain('"pgarch local drain" does it at once')
+    expect(await host.listed()).toEqual(files)
+    for (const file of files) {
+      expect(await host.copies(file)).toEqual([{ path: null, member: expect.any(String) }])
+      expect(await host.logged(file)).toEqual([{ status: true }])
+    }
+    const status = await fleet.pgarch(['status', 'away'], { admin: true })
+    expect(status).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('2 files only in a local archive'),
+    })
+
+    const content = host.segment(one)
+    expect(await host.fetch(one)).toEqual({ status: 0, content, stderr: '' })
+    const elsewhere = join(fleet.folder, 'elsewhere')
+    const doubtful = await fleet.pgarch(['fetch', one, elsewhere, '--cluster', 'away'])
+    expect(doubtful.status).toBe(200)
+    expect(doubtful.stderr).toContain(`"${one}" lies in the local archive of host`)
+    expect(existsSync(elsewhere)).toBe(false)
+
+    await host.plugIn()
+    await host.wake()
+    const last = await archiveSegment(host.primary)
+    await waitFor('all is drained', async () => (await host.listed()).length === 0)
+    for (const file of [...files, last]) {
+      expect(await host.copies(file)).toEqual([{ path: 'away', member: null }])
+    }
+    expect(await host.logged(one)).toEqual([{ status: true }, { status: false }])
+    expect(await host.fetch(one)).toMatchObject({ status: 0, content })
+    expect((await fleet.pgarch(['status', 'away'], { admin: true })).status).toBe(0)
+    await host.primary.stop('immediate')
+  })
+
+  it('nor does the scheduling database answer: the file is fetched here, and all is told later', async () => {
+    const host = await startHost(fleet, 'dark')
+    await host.unplug()
+    await fleet.schedule.stop('immediate')
+    const file = await archiveSegment(host.primary)
+    const content = host.segment(file)
+    expect(await host.listed()).toEqual([file])
+    expect(await host.fetch(file)).toMatchObject({ status: 0, content })
+    expect((await host.fetch('0000000100000000000000F0')).status).toBe(200)
+
+    await host.plugIn()
+    const drain = await host.pgarch('local', 'drain')
+    expect(drain).toMatchObject({ status: 0, stdout: '1 file was brought to a path.\n' })
+    expect(existsSync(host.onPath(file))).toBe(true)
+    expect(existsSync(host.inLocal(file))).toBe(false)
+
+    await fleet.schedule.start()
+    await host.pgarch('journal', 'flush')
+    expect(await host.copies(file)).toEqual([{ path: 'dark', member: null }])
+    expect(await host.logged(file)).toEqual([{ status: true }, { status: false }])
+    await host.primary.stop('immediate')
+  })
+
+  it('what the paths lack and the local archive lost is damage, not absence', async () => {
+    const host = await startHost(fleet, 'lost')
+    await host.unplug()
+    const file = await archiveSegment(host.primary)
+    await host.plugIn()
+    await host.wake()
+    await rename(host.inLocal(file), `${host.inLocal(file)}.away`)
+    const { status, stderr } = await host.fetch(file)
+    expect(status).toBe(200)
+    expect(stderr).toContain(`"local archive" no longer has "${file}"`)
+    await host.primary.stop('immediate')
+  })
+})
+
+describe('the local archive fails too', () => {
+  it('its disk is not mounted: push fails, nothing is written below, and nothing is called absent', async () => {
+    const host = await startHost(fleet, 'bare')
+    await rename(host.localRoot, `${host.localRoot}.away`)
+    const absent = '0000000100000000000000F0'
+    const doubtful = await host.fetch(absent)
+    expect(doubtful.status).toBe(200)
+    expect(doubtful.stderr).toContain('has no pgarch-path')
+
+    await host.unplug()
+    await host.primary.query('create table t (n int); select pg_switch_wal()')
+    await waitFor('push fails', () => host.primary.log().includes('did not take'))
+    await waitFor('it says why', () =>
+      /local archive did not take .*pgarch-path/.test(host.primary.log()),
+    )
+    expect(readdirSync(host.local).filter((name) => !name.endsWith('.away'))).toEqual([])
+
+    await rename(`${host.localRoot}.away`, host.localRoot)
+    const next = await archiveSegment(host.primary)
+    expect(await host.listed()).toContain(next)
+    expect((await host.fetch(absent)).status).toBe(200) // the path is away still
+    await host.plugIn()
+    await host.wake()
+    expect((await host.fetch(absent)).status).toBe(1)
+    await host.primary.stop('immediate')
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('it would eat into its reserve: WAL waits', async () => {
+    const local = makeFolder(fleet.folder, 'tight-local')
+    const disk = await mountSmallDisk(local)
+    try {
+      const host = await startHost(fleet, 'tight', local)
+      await host.unplug()
+      const filler = join(local, 'filler')
+      await writeFile(filler, Buffer.alloc(2.5 * 1024 ** 2, 'x'))
+      await host.primary.query('create table t (n int); select pg_switch_wal()')
+      await waitFor('it says why', () => host.primary.log().includes('would eat into the reserve'))
+      expect(await host.listed()).toEqual([])
+      await rm(filler)
+      expect(await host.listed()).toEqual([])
+      const next = await archiveSegment(host.primary)
+      expect(await host.listed()).toContain(next)
+      await host.primary.stop('immediate')
+    } finally {
+      await disk.unmount()
+    }
+  })
+})
+
+it('the setting is changed: the old directory is emptied first, then the new one is used', async () => {
+  const host = await startHost(fleet, 'moved')
+  await host.unplug()
+  const file = await archiveSegment(host.primary)
+  const other = makeFolder(fleet.folder, 'moved-to')
+  const push = (walName: string, local: string) =>
+    fleet.pgarch(['push', `pg_wal/${walName}`, walName], {
+      cwd: host.primary.dataDirectory,
+      environment: { PGARCH_LOCAL_ARCHIVE: local },
+    })
+  const refused = await push(file, other)
+  expect(refused.status).toBe(1)
+  expect(refused.stderr).toContain('is not empty')
+  await host.plugIn()
+  await host.wake()
+  expect((await push(host.first, other)).status).toBe(0)
+  expect(await host.listed()).toEqual([])
+  expect(readdirSync(other)).toHaveLength(1)
+
+  await host.unplug()
+  expect((await push(file, other)).status).toBe(0)
+  expect(await host.listed()).toEqual([file])
+  // The path has it, so nobody need know of the copy here.
+  expect(await host.copies(file)).toEqual([{ path: 'moved', member: null }])
+  await host.plugIn()
+  await host.wake()
+  expect((await push(host.first, '')).status).toBe(0)
+  expect(existsSync(join(host.state, 'local-archive.json'))).toBe(false)
+  await host.primary.stop('immediate')
+})
