@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { mountSmallDisk } from '../stores/small-disk.ts'
 import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
 import { makeFolder } from '../support/folder.ts'
@@ -121,22 +121,18 @@ describe('the local archive fails too', () => {
   it.skipIf(process.getuid?.() !== 0)('it would eat into its reserve: WAL waits', async () => {
     const local = makeFolder(fleet.folder, 'tight-local')
     const disk = await mountSmallDisk(local)
-    try {
-      const host = await startHost(fleet, 'tight', local)
-      await host.unplug()
-      const filler = join(local, 'filler')
-      await writeFile(filler, Buffer.alloc(2.5 * 1024 ** 2, 'x'))
-      await host.primary.query('create table t (n int); select pg_switch_wal()')
-      await waitFor('it says why', () => host.primary.log().includes('would eat into the reserve'))
-      expect(await host.listed()).toEqual([])
-      await rm(filler)
-      expect(await host.listed()).toEqual([])
-      const next = await archiveSegment(host.primary)
-      expect(await host.listed()).toContain(next)
-      await host.primary.stop('immediate')
-    } finally {
-      await disk.unmount()
-    }
+    onTestFinished(disk.unmount)
+    const host = await startHost(fleet, 'tight', local)
+    await host.unplug()
+    const filler = join(local, 'filler')
+    await writeFile(filler, Buffer.alloc(2.5 * 1024 ** 2, 'x'))
+    await host.primary.query('create table t (n int); select pg_switch_wal()')
+    await waitFor('it says why', () => host.primary.log().includes('would eat into the reserve'))
+    expect(await host.listed()).toEqual([])
+    await rm(filler)
+    const next = await archiveSegment(host.primary)
+    expect(await host.listed()).toContain(next)
+    await host.primary.stop('immediate')
   })
 })
 
