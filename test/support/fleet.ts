@@ -3,10 +3,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll } from 'vitest'
-import { makeFolder, temporaryFolder } from './folder.ts'
+import { makeFolder } from './folder.ts'
 import { installation } from './installation.ts'
-import { type Server, type ServerOptions, startServer } from './postgres.ts'
+import { folderForServers, type Server, type ServerOptions, startServer } from './postgres.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { asUnprivileged } from './unprivileged.ts'
 
@@ -59,9 +58,7 @@ export type PrimaryOptions = ServerOptions & { readonly walSegmentSizeMegabytes?
 export async function startFleet(
   options: { schedule?: Server; environment?: Record<string, string> } = {},
 ): Promise<Fleet> {
-  const own = temporaryFolder('fleet')
-  afterAll(own.remove)
-  const folder = own.path
+  const folder = folderForServers('fleet')
   const { pgarch: program } = installation()
   const schedule = options.schedule ?? (await startServer())
   await schedule.query('create database pgarch')

@@ -83,7 +83,7 @@ export async function startServer(
   options: ServerOptions & { walSegmentSizeMegabytes?: number } = {},
 ): Promise<Server> {
   const version = options.version ?? defaultVersion()
-  const folder = options.folder ?? ownFolder()
+  const folder = options.folder ?? folderForServers('server')
   const dataDirectory = join(folder, 'data')
   const segmentSize = `--wal-segsize=${options.walSegmentSizeMegabytes ?? 16}`
   execFileSync(
@@ -105,7 +105,7 @@ export async function startFrom(
   dataDirectory: string,
   options: ServerOptions & { signal?: 'recovery' | 'standby' } = {},
 ): Promise<Server> {
-  const folder = options.folder ?? ownFolder()
+  const folder = options.folder ?? folderForServers('server')
   const port = await freePort()
   const server = makeServer(dataDirectory, folder, port, options)
   server.configure({
@@ -239,8 +239,9 @@ function stopWhenWeDie(postmaster: ChildProcess, folder: string): void {
   postmaster.once('exit', () => watcher.kill('SIGKILL'))
 }
 
-function ownFolder(): string {
-  const folder = temporaryFolder('server')
+/** A folder that is removed when the test file ends, after every server that is started from now on. */
+export function folderForServers(purpose: string): string {
+  const folder = temporaryFolder(purpose)
   cleanups.push(() => folder.remove())
   ownFolders.add(folder.path)
   return folder.path
