@@ -96,8 +96,9 @@ function because({ switchReason, switchAuthor }: Route): string {
 function report(tries: Tries, route: Route, { digest }: WalFile): void {
   const nameOf = (pathId: number) => route.paths.find((path) => path.id === pathId)?.name
   const last = tries.at(-1)
-  for (const { status, error, pathId } of tries) {
-    if (status === 'failed') log.warning(`path "${nameOf(pathId)}" did not take it: ${error}`)
+  for (const { status, error } of tries) {
+    // The store's own words name the path.
+    if (status === 'failed') log.warning(`${error}`)
     if (status === 'conflict') throw new PgarchError('conflict', `${error}`, { hint: conflictHint })
   }
   if (last?.status === 'already-stored') {
