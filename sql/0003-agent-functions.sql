@@ -142,12 +142,12 @@ begin
            'outcome', case when f.sha256 = decode(c.sha256, 'hex') then 'claimed'
                            else 'conflict' end,
            'sha256', encode(f.sha256, 'hex'),
-           'claimedBy', coalesce(m.host, f.member_id::text)) order by c.position), '[]')
+           'claimedBy', coalesce((select m.host from arch_member m where m.id = f.member_id),
+                                 f.member_id::text)) order by c.position), '[]')
   into outcomes
   from rows from (jsonb_to_recordset(claims) as ("walName" text, sha256 text))
        with ordinality as c ("walName", sha256, position)
-  join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName"
-  left join arch_member m on m.id = f.member_id;
+  join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName";
 
   if jsonb_array_length(outcomes) <> jsonb_array_length(claims) then
     raise exception 'a claimed file was set aside at the same time'

@@ -36,7 +36,7 @@ export async function drainFile(
 
   const { route, source } = await takeRouteAgain(archiver, claim)
   const tries = await copyToRoute(archiver, route, file)
-  warnOfFailures(tries, route)
+  warnOfFailures(tries)
   const events = isArchived(tries) ? [...tries, drained(digest, fullPath)] : tries
   await record(archiver, { claim, events }, source)
   requireArchived(tries, route, walName)

@@ -48,7 +48,7 @@ async function archive(archiver: Archiver, request: PushRequest): Promise<void> 
 
   const { route, source } = taken
   const tries = await copyToRoute(archiver, route, file)
-  warnOfFailures(tries, route)
+  warnOfFailures(tries)
   const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
   const events = local === undefined ? tries : [...tries, local]
   await record(archiver, { claim, events }, source)

@@ -110,18 +110,25 @@ async function decideAndEnrol(
   schedule: Schedule,
 ): Promise<{ action: Decision['action']; member: Member }> {
   const { systemIdentifier } = dataDirectory
+  const sameIdentifier = await listClustersByIdentifier(schedule, systemIdentifier)
   const decision = decideRegistration({
     name: request.name,
     intent: request.intent,
     membership: await currentMembership(present, systemIdentifier, schedule),
-    sameIdentifier: await listClustersByIdentifier(schedule, systemIdentifier),
+    sameIdentifier,
     predecessor: await findPredecessor(present, production, systemIdentifier, schedule),
   })
   const { action } = decision
   if (action === 'keep' && present !== undefined) return { action, member: present }
 
+  // A base backup may have no WAL yet, but its cluster is known.
+  const [known] = sameIdentifier.filter(
+    ({ fingerprint }) => action === 'enrol' && fingerprint === decision.cluster.fingerprint,
+  )
   const walSegmentSize =
-    production?.state.walSegmentSize ?? (await findWalSegmentSize(dataDirectory))
+    production?.state.walSegmentSize ??
+    known?.walSegmentSize ??
+    (await findWalSegmentSize(dataDirectory))
   const cluster = {
     ...request.properties,
     host: request.properties.host ?? hostname(),

@@ -14,11 +14,9 @@ export function isRefused(tries: Tries): boolean {
   return tries.every(({ status }) => status === 'failed')
 }
 
-export function warnOfFailures(tries: Tries, route: Route): void {
-  for (const { status, error, pathId } of tries) {
-    if (status !== 'failed') continue
-    log.warning(`path "${nameOf(pathId, route)}" did not take it: ${error}`)
-  }
+/** The store's own words name the path. */
+export function warnOfFailures(tries: Tries): void {
+  for (const { status, error } of tries) if (status === 'failed') log.warning(`${error}`)
 }
 
 /** Throws unless the last try has the file: `conflict`, `refused` without any path, `unreachable`. */

@@ -31,7 +31,9 @@ export function pastTime(text: string): Date {
       throw new InvalidArgumentError((error as Error).message)
     }
   }
-  const time = new Date(text.replace(/([+-]\d\d)$/, '$1:00'))
+  // Date takes a date alone for UTC, and no offset without minutes, as PostgreSQL prints it.
+  const isDate = /^\d{4}-\d\d-\d\d$/.test(text)
+  const time = new Date(isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00'))
   if (Number.isNaN(time.getTime())) {
     throw new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
   }

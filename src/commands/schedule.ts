@@ -104,8 +104,8 @@ async function showProgress(problems: string[]): Promise<RebuildReporter> {
     problems.push(text)
   }
   if (process.stderr.isTTY) {
-    const { default: progress } = await import('cli-progress')
-    const bar = new progress.SingleBar({
+    const { SingleBar } = await import('cli-progress')
+    const bar = new SingleBar({
       format: '{path} {bar} {value}/{total} files, {eta_formatted} left',
       hideCursor: true,
     })

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
+import { privateExit } from '../exit-codes.ts'
 import { log } from '../log.ts'
 import { withScheduling } from '../resources.ts'
 import { locate } from '../schedule/agent.ts'
@@ -21,11 +22,16 @@ const pause = { first: 500, longest: 5000 }
  * the launcher; rejects only on what asking again could not change, before anything was asked.
  */
 export async function fetch(request: FetchRequest, config: Config): Promise<number> {
-  if (parseWalName(request.walName) === undefined) {
+  const walName = parseWalName(request.walName)
+  if (walName === undefined) {
     throw new PgarchError('refused', `"${request.walName}" is not the name of a WAL file`, {
       hint: "restore_command must be given PostgreSQL's %f and %p: 'pgarch fetch %f %p'.",
     })
   }
+  // Nobody ever writes a history of timeline 1. PostgreSQL asks for it nevertheless when it begins
+  // timeline 2, with its signal files removed already: an outage must not stop it at that point.
+  if (walName.kind === 'history' && walName.timeline === 1) return privateExit.absent
+
   const target = await identifyTarget(request, config)
   const start = performance.now()
   for (let wait = pause.first, rounds = 1; ; wait = Math.min(wait * 2, pause.longest), rounds++) {
@@ -46,11 +52,10 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
 /** One round: the scheduling database, every path, and for a timeline history what is known besides. */
 async function askEverywhere(walName: string, target: Target, config: Config): Promise<Round> {
   const round = await askArchive(walName, target, config)
-  const { stateDirectory, walPath } = target
-  if (stateDirectory === undefined || parseWalName(walName)?.kind !== 'history') return round
-  if (round.outcome === 'placed') await rememberHistory(stateDirectory, walName, walPath)
+  if (parseWalName(walName)?.kind !== 'history') return round
+  if (round.outcome === 'placed') await rememberHistory(target, walName)
   if (round.outcome === 'placed' || round.outcome === 'absent') return round
-  return (await placeRememberedHistory(stateDirectory, walName, walPath)) ? placed : round
+  return (await placeRememberedHistory(target, walName)) ? placed : round
 }
 
 async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {

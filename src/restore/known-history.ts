@@ -10,6 +10,7 @@ import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
 import { parseTimelineHistory } from '../wal/timeline-history.ts'
 import { place, temporaryName } from './place.ts'
+import type { Target } from './target.ts'
 
 /*
  * PostgreSQL takes a timeline history file that it is not given for a timeline id that is free, and a
@@ -29,8 +30,9 @@ export async function placeRecordedHistory(location: Location, walName: string, 
   return true
 }
 
-/** Keeps the timeline history placed at %p for a time when nothing answers. */
-export async function rememberHistory(stateDirectory: string, walName: string, walPath: string) {
+/** Keeps the timeline history placed at %p for a time when nothing answers; on registered hosts. */
+export async function rememberHistory({ stateDirectory, walPath }: Target, walName: string) {
+  if (stateDirectory === undefined) return
   const remembered = join(stateDirectory, 'history', walName)
   if (existsSync(remembered)) return
   try {
@@ -43,16 +45,20 @@ export async function rememberHistory(stateDirectory: string, walName: string, w
   }
 }
 
-/** Places the timeline history that this host was given before; false when it never was. */
-export async function placeRememberedHistory(
-  stateDirectory: string,
-  walName: string,
-  walPath: string,
-) {
-  const remembered = join(stateDirectory, 'history', walName)
-  if (!existsSync(remembered)) return false
-  const content = await readFile(remembered).catch((thrown) => {
-    throw fileError('read', remembered, thrown)
+/**
+ * Places the timeline history that this host was given before, or that the server keeps in pg_wal,
+ * where it looks itself after a miss (RestoreArchivedFile, xlogarchive.c); false without either.
+ */
+export async function placeRememberedHistory(target: Target, walName: string) {
+  const { stateDirectory, walPath, role } = target
+  const files = [
+    ...(stateDirectory === undefined ? [] : [join(stateDirectory, 'history', walName)]),
+    ...(role === 'pg_rewind' ? [] : [join(dirname(walPath), walName)]),
+  ]
+  const known = files.find((file) => existsSync(file))
+  if (known === undefined) return false
+  const content = await readFile(known).catch((thrown) => {
+    throw fileError('read', known, thrown)
   })
   await placeContent(content, walName, walPath)
   return true

@@ -41,7 +41,7 @@ export function passwordFromFile(
 ): string | undefined {
   const fields = [wanted.host, String(wanted.port), wanted.database, wanted.user]
   for (const line of text.split(/\r?\n/)) {
-    const [, ...parts] = line.startsWith('#') ? [] : (entry.exec(line) ?? [])
+    const [, ...parts] = entry.exec(line) ?? []
     const password = parts.pop()
     const fits = parts.every((part, index) => part === '*' || removeEscapes(part) === fields[index])
     if (password && fits) return removeEscapes(password)

@@ -30,4 +30,6 @@ it('how long ago, and times with and without a zone', () => {
   expect(pastTime('2h').toISOString()).toBe('2026-11-21T10:00:00.000Z')
   expect(pastTime('2026-11-21 14:00:00+02').toISOString()).toBe('2026-11-21T12:00:00.000Z')
   expect(pastTime('2026-11-21T14:00:00Z').toISOString()).toBe('2026-11-21T14:00:00.000Z')
+  expect(pastTime('2026-11-20')).toEqual(new Date(2026, 10, 20))
+  expect(pastTime('2026-11-20 14:00')).toEqual(new Date(2026, 10, 20, 14))
 })

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../support/folder.ts'
@@ -9,6 +10,18 @@ const read = (file: string) => readFileSync(join(installation().root, 'dist', fi
 
 test('no path of the machine that built it is in the bundle', () => {
   expect(read('main.cjs')).not.toContain(checkout)
+})
+
+test('nothing is loaded from outside, but what ssh2 and pg do without', () => {
+  const required = [...read('main.cjs').matchAll(/\b(?:require|import)\("([^"]+)"\)/g)].map(
+    ([, name = '']) => name,
+  )
+  const outside = new Set(required.filter((name) => !isBuiltin(name)))
+  expect([...outside].sort()).toEqual([
+    './crypto/build/Release/sshcrypto.node',
+    'cpu-features',
+    'pg-native',
+  ])
 })
 
 test('the licence of every bundled package comes along', () => {

@@ -3,10 +3,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll } from 'vitest'
-import { makeFolder, temporaryFolder } from './folder.ts'
+import { makeFolder } from './folder.ts'
 import { installation } from './installation.ts'
-import { type Server, type ServerOptions, startServer } from './postgres.ts'
+import { folderForServers, type Server, type ServerOptions, startServer } from './postgres.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { asUnprivileged } from './unprivileged.ts'
 
@@ -49,6 +48,8 @@ export interface RunOptions {
   readonly cwd?: string
   readonly environment?: Readonly<Record<string, string>>
   readonly admin?: boolean
+  /** As whoever runs the tests, who may be root. */
+  readonly asTester?: boolean
 }
 
 export type PrimaryOptions = ServerOptions & { readonly walSegmentSizeMegabytes?: number }
@@ -57,9 +58,7 @@ export type PrimaryOptions = ServerOptions & { readonly walSegmentSizeMegabytes?
 export async function startFleet(
   options: { schedule?: Server; environment?: Record<string, string> } = {},
 ): Promise<Fleet> {
-  const own = temporaryFolder('fleet')
-  afterAll(own.remove)
-  const folder = own.path
+  const folder = folderForServers('fleet')
   const { pgarch: program } = installation()
   const schedule = options.schedule ?? (await startServer())
   await schedule.query('create database pgarch')
@@ -68,6 +67,8 @@ export async function startFleet(
   const adminUrl = schedule.url('pgarch')
   const environment = {
     PATH: '/usr/bin:/bin',
+    // Where the compile cache goes, and where keys and passwords are looked for.
+    HOME: folder,
     PGARCH_SCHEDULE_URL: schedule.url('pgarch', 'pgarch_agent'),
     PGARCH_STATE_DIR: makeFolder(folder, 'state'),
     PGARCH_SSH_IDENTITY: keys.identity,
@@ -83,13 +84,16 @@ export async function startFleet(
     environment,
     archiveSettings: { archive_mode: 'on', archive_command: archiveCommand, wal_level: 'replica' },
     restoreSettings: { restore_command: restoreCommand },
-    async pgarch(words, { cwd = folder, environment: more = {}, admin = false } = {}) {
+    async pgarch(
+      words,
+      { cwd = folder, environment: more = {}, admin = false, asTester = false } = {},
+    ) {
       const url = admin ? { PGARCH_SCHEDULE_URL: adminUrl } : {}
       const child = spawn(program, words, {
         cwd,
         env: { ...environment, ...url, ...more },
         stdio: ['ignore', 'pipe', 'pipe'],
-        ...asUnprivileged(),
+        ...(asTester ? {} : asUnprivileged()),
       })
       const closed = once(child, 'close')
       const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
@@ -138,14 +142,40 @@ export async function startFleet(
 
 /** Ends the current segment, and resolves to its name when PostgreSQL has archived it. */
 export async function archiveSegment(server: Server): Promise<string> {
+  const name = await endSegment(server)
+  await untilArchived(server, name)
+  return name
+}
+
+/** Ends the current segment, and resolves to its name. */
+export async function endSegment(server: Server): Promise<string> {
   const [row] = await server.query<{ name: string }>(
     `create table if not exists filler (n int);
      insert into filler select generate_series(1, 10);
      select pg_walfile_name(pg_switch_wal()) as name`,
   )
-  const name = row?.name ?? ''
+  return row?.name ?? ''
+}
+
+/** Ends the current segment, and fills the next with what zstd cannot make smaller; about 750 kB. */
+export async function endNoisySegment(server: Server): Promise<string> {
+  await endSegment(server)
+  await server.query(
+    `create table if not exists noise (bytes bytea);
+     insert into noise
+     select decode(string_agg(md5(random()::text), ''), 'hex')
+     from generate_series(1, 47000) as part group by part / 94`,
+  )
+  return await endSegment(server)
+}
+
+export async function untilArchived(server: Server, name: string): Promise<void> {
   await waitFor(`${name} is archived`, async () => (await lastArchived(server)) >= name)
-  return name
+}
+
+/** One that gave up on a file tries it again within a minute by itself, or at once when woken. */
+export async function wakeArchiver(server: Server): Promise<void> {
+  await server.query('select pg_reload_conf()')
 }
 
 async function lastArchived(server: Server): Promise<string> {

@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { baseBackup } from './base-backup.ts'
+import { temporaryFolder } from './folder.ts'
 import { type Server, serverVersions, startFrom, startServer } from './postgres.ts'
 
 const identifier = async (server: Server) =>
@@ -26,4 +32,31 @@ describe.each(serverVersions())('PostgreSQL $major in tests', (version) => {
     expect(await standby.query('select pg_is_in_recovery()')).toEqual([{ pg_is_in_recovery: true }])
     expect(await identifier(standby)).toBe(await identifier(primary))
   })
+})
+
+/** Set for a test run inside this one: a file to write to, before it waits to be killed. */
+const note = process.env.PGARCH_TEST_NOTE
+
+test.runIf(note)('endless', async () => {
+  const { pid, folder } = await startServer()
+  writeFileSync(note as string, JSON.stringify({ worker: process.pid, pid, folder }))
+  await sleep(600_000)
+})
+
+test.skipIf(note)('a test run that is killed leaves no server and no folder', async () => {
+  const own = temporaryFolder('note')
+  onTestFinished(() => own.remove())
+  const file = join(own.path, 'note.json')
+  const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
+  const run = spawn(process.execPath, [vitest, 'run', import.meta.filename, '-t', '^endless$'], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: { ...process.env, PGARCH_TEST_NOTE: file },
+    stdio: 'ignore',
+  })
+  onTestFinished(() => void run.kill())
+  while (!existsSync(file) || readFileSync(file, 'utf8') === '') await sleep(50)
+  const { worker, pid, folder } = JSON.parse(readFileSync(file, 'utf8'))
+  process.kill(worker, 'SIGKILL')
+  await once(run, 'exit')
+  while (existsSync(folder) || existsSync(`/proc/${pid}`)) await sleep(50)
 })

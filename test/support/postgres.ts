@@ -8,7 +8,7 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
@@ -67,10 +67,15 @@ export interface Server {
 }
 
 const cleanups: (() => Promise<void>)[] = []
+const ownFolders = new Set<string>()
 
 // Registered when a test file imports this, so it runs after that file's own afterAll hooks.
 afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  const failures: unknown[] = []
+  for (const cleanup of cleanups.splice(0).reverse()) {
+    await cleanup().catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'could not clean up')
 })
 
 /** initdb (so every server has a system identifier of its own) and start; trust, as `postgres`. */
@@ -78,7 +83,7 @@ export async function startServer(
   options: ServerOptions & { walSegmentSizeMegabytes?: number } = {},
 ): Promise<Server> {
   const version = options.version ?? defaultVersion()
-  const folder = options.folder ?? ownFolder()
+  const folder = options.folder ?? folderForServers('server')
   const dataDirectory = join(folder, 'data')
   const segmentSize = `--wal-segsize=${options.walSegmentSizeMegabytes ?? 16}`
   execFileSync(
@@ -100,7 +105,7 @@ export async function startFrom(
   dataDirectory: string,
   options: ServerOptions & { signal?: 'recovery' | 'standby' } = {},
 ): Promise<Server> {
-  const folder = options.folder ?? ownFolder()
+  const folder = options.folder ?? folderForServers('server')
   const port = await freePort()
   const server = makeServer(dataDirectory, folder, port, options)
   server.configure({
@@ -181,6 +186,7 @@ function makeServer(
       })
       closeSync(output)
       await once(postmaster, 'spawn')
+      stopWhenWeDie(postmaster, ownFolders.has(folder) ? folder : '')
       if (wait) await ready()
     },
     async stop(mode = 'fast') {
@@ -208,19 +214,36 @@ function makeServer(
     throw new Error(`the server did not become ready:\n${log()}`)
   }
 
-  const killNow = () => server.kill('SIGQUIT')
-  process.on('exit', killNow)
   cleanups.push(async () => {
     server.kill('SIGCONT')
     await server.stop('immediate')
-    process.off('exit', killNow)
   })
   return server
 }
 
-function ownFolder(): string {
-  const folder = temporaryFolder('server')
+/**
+ * A test run that is killed runs no hooks: then a shell that waits for our end of a pipe to close
+ * stops the server, and removes the folder that nobody else would.
+ */
+function stopWhenWeDie(postmaster: ChildProcess, folder: string): void {
+  const script = `read -r _; kill -QUIT "$1" && while kill -0 "$1"; do sleep 0.1; done
+    [ -z "$2" ] || rm -rf "$2"`
+  const watcher = spawn('sh', ['-c', script, 'sh', String(postmaster.pid), folder], {
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    ...asUnprivileged(),
+  })
+  watcher.unref()
+  ;(watcher.stdin as Socket).unref()
+  postmaster.once('exit', () => watcher.kill('SIGKILL'))
+}
+
+/** A folder that is removed when the test file ends, after every server that is started from now on. */
+export function folderForServers(purpose: string): string {
+  const folder = temporaryFolder(purpose)
   cleanups.push(() => folder.remove())
+  ownFolders.add(folder.path)
   return folder.path
 }
 

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { fetchRoute, locate } from '../../src/schedule/agent.ts'
+import { startServer } from '../support/postgres.ts'
+import {
+  addCluster,
+  addPath,
+  claimOf,
+  createSchedule,
+  eventOf,
+  recordCopies,
+  segment,
+} from './fixture.ts'
+
+const large = ['arch_copy', 'arch_db_info', 'arch_file', 'arch_member', 'arch_path_map']
+
+test('in a large fleet pushes and fetches read no table from end to end, and updates are HOT', async () => {
+  const schedule = await createSchedule(await startServer(), 'pgarch')
+  const cluster = await addCluster(schedule, 'one', '55')
+  const path = await addPath(schedule, 'path', [cluster])
+  await schedule.rows(
+    `insert into pgarch.arch_db_info (name, system_identifier, wal_segment_size)
+     select 'c' || i, 1000 + i, 16777216 from generate_series(1, 5000) i;
+     insert into pgarch.arch_member (db_id, host, data_directory, credential_sha256)
+     select id, 'host', '/data', sha256(id::text::bytea)
+     from pgarch.arch_db_info where name <> 'one';
+     insert into pgarch.arch_path_map (db_id, path_id, priority)
+     select id, ${path}, 1 from pgarch.arch_db_info where name <> 'one';
+     insert into pgarch.arch_file (db_id, wal_name, sha256, wal_size_bytes, member_id)
+     select m.db_id, '0000000100000000' || lpad(upper(to_hex(i)), 8, '0'), m.credential_sha256,
+            16777216, m.id
+     from (select * from pgarch.arch_member limit 500) m, generate_series(10, 60) i;
+     insert into pgarch.arch_copy (db_id, wal_name, path_id, stored_bytes)
+     select db_id, wal_name, ${path}, 5 from pgarch.arch_file`,
+  )
+  await schedule.rows('vacuum analyze')
+  await schedule.rows('select pg_stat_reset()')
+  await schedule.asAgent(async (s) => {
+    const reference = { systemIdentifier: '55', clusterName: null, fingerprint: null }
+    for (const number of Array(20).keys()) {
+      const name = segment(number)
+      // Half of them meet a conflict.
+      await fetchRoute(s, cluster.member, claimOf(name, 'content'))
+      await recordCopies(s, cluster.member, [eventOf(name, path)])
+      await locate(s, reference, name)
+    }
+  })
+  // A backend reports what it did when it ends.
+  const sql = `select relname, seq_tup_read::int, idx_scan::int, n_tup_upd = n_tup_hot_upd as hot
+               from pg_stat_user_tables where schemaname = 'pgarch' and relname = any ($1)
+               order by relname`
+  let tables = await schedule.rows<{ idx_scan: number }>(sql, [large])
+  while (tables.some(({ idx_scan }) => idx_scan < 20)) {
+    await sleep(50)
+    tables = await schedule.rows(sql, [large])
+  }
+  expect(tables).toMatchObject(large.map((relname) => ({ relname, seq_tup_read: 0, hot: true })))
+  const status = `select n_tup_upd::int, n_tup_hot_upd::int from pg_stat_user_tables
+                  where relname = 'arch_db_status'`
+  expect(await schedule.rows(status)).toEqual([{ n_tup_upd: 19, n_tup_hot_upd: 19 }])
+})
