@@ -167,7 +167,12 @@ begin
                        where c.db_id = found_cluster.id and c.wal_name = wanted
                          and c.member_id is not null),
       'dropped', exists (select from arch_gap g
-                         where g.db_id = found_cluster.id and g.wal_name = wanted)));
+                         where g.db_id = found_cluster.id and g.wal_name = wanted),
+      'asOfStandby', pg_is_in_recovery(),
+      'namesakes', (select coalesce(jsonb_agg(d.name order by d.name, d.id), '[]')
+                    from arch_db_info d
+                    where cluster is null and d.system_identifier = found_cluster.system_identifier
+                      and d.id <> found_cluster.id)));
 end
 $$;
 

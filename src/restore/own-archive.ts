@@ -34,5 +34,14 @@ export function locationByMembership({ member, cluster }: Target): Location | un
   if (member === undefined || cluster.fingerprint !== member.fingerprint) return undefined
   const { fingerprint, clusterName = fingerprint, systemIdentifier, walSegmentSize } = member
   const known = { fingerprint, clusterName, systemIdentifier, walSegmentSize }
-  return { ...known, file: null, paths: [], lostPaths: [], localMembers: [], dropped: false }
+  return {
+    ...known,
+    file: null,
+    paths: [],
+    lostPaths: [],
+    localMembers: [],
+    dropped: false,
+    asOfStandby: false,
+    namesakes: [],
+  }
 }

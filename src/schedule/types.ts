@@ -112,4 +112,11 @@ export interface Location {
   readonly localMembers: readonly { readonly memberId: string; readonly host: string }[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */
   readonly dropped: boolean
+  /** A standby of the scheduling database answered: it may not know the newest paths and files. */
+  readonly asOfStandby: boolean
+  /**
+   * Other clusters with this system identifier, when nobody named the cluster: what was archived before
+   * one was copied from the other lies with either.
+   */
+  readonly namesakes: readonly string[]
 }
