@@ -23,20 +23,25 @@ create trigger path_reserve_changed after update on pgarch.arch_path_info
   for each row when (old.reserve_bytes is distinct from new.reserve_bytes)
   execute function pgarch.path_changed();
 
--- Archived content that gave way to other content under its name. The stored file was renamed.
+-- Content that gave way to other content under its name. Where it was stored, the file was renamed.
+-- A row is there before the first rename, so that a command that was killed goes on as it began.
 create table pgarch.arch_set_aside (
   id bigint generated always as identity primary key,
   db_id uuid not null references pgarch.arch_db_info,
   wal_name pgarch.wal_file_name not null,
   sha256 pgarch.sha256_digest not null,
-  wal_size_bytes bigint not null,
-  member_id uuid not null,
+  wal_size_bytes bigint,
+  -- who archived it, or tried to; null: nobody knows
+  member_id uuid,
   -- [{path, file}]: where it lies now, below the paths' roots
-  copies jsonb not null,
+  copies jsonb not null default '[]',
   author text not null,
   reason text not null,
-  create_time timestamptz not null default now()
+  create_time timestamptz not null default now(),
+  finished_time timestamptz
 );
+create unique index arch_set_aside_unfinished_key on pgarch.arch_set_aside (db_id, wal_name)
+  where finished_time is null;
 create index arch_set_aside_db_id on pgarch.arch_set_aside (db_id, wal_name);
 grant select on pgarch.arch_set_aside to pgarch_monitor;
 

@@ -12,6 +12,7 @@ const commands = {
   path: () => import('./commands/path.ts'),
   route: () => import('./commands/route.ts'),
   cluster: () => import('./commands/cluster.ts'),
+  conflict: () => import('./commands/conflict.ts'),
   push: () => import('./commands/push.ts'),
   fetch: () => import('./commands/fetch.ts'),
   schedule: () => import('./commands/schedule.ts'),

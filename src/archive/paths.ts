@@ -8,9 +8,9 @@ import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
 import { inTransaction } from '../schedule/transaction.ts'
+import { resolveHost, type SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
 import type { PathDescription, Probe, Store } from '../stores/store.ts'
-import { resolveHost, type SshAddress } from './ssh-address.ts'
 
 /** What a person says of a path; for a local one without `ssh`. */
 export interface PathRequest {

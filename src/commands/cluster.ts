@@ -1,8 +1,7 @@
-import { hostname, userInfo } from 'node:os'
 import { type Command, Option } from 'commander'
 import { PgarchError } from '../errors.ts'
 import type { Switch } from '../schedule/types.ts'
-import { type Act, asAdmin } from './command.ts'
+import { type Act, asAdmin, authorHere } from './command.ts'
 import { portNumber } from './options.ts'
 
 interface SetOptions {
@@ -172,10 +171,9 @@ function switchTo(position: Switch) {
       })
     }
     const { requireCluster, switchCluster } = await import('../schedule/clusters.ts')
-    const author = `${userInfo().username}@${hostname()}`
     const { name } = await asAdmin(command, async (schedule) => {
       const cluster = await requireCluster(schedule, reference)
-      const change = { switch: position, reason: options.reason ?? null, author }
+      const change = { switch: position, reason: options.reason ?? null, author: authorHere() }
       await switchCluster(schedule, cluster.fingerprint, change)
       return cluster
     })

@@ -1,3 +1,4 @@
+import { hostname, userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.ts'
 import type { Schedule } from '../schedule/connect.ts'
@@ -16,6 +17,11 @@ export type Declare = (program: Command, act: Act) => void
 /** The configuration under the global flags, wherever on the command line they stand. */
 export function configOf(command: Command): Promise<Config> {
   return loadConfig(command.optsWithGlobals())
+}
+
+/** Whoever runs the command, for what is kept with a decision of theirs. */
+export function authorHere(): string {
+  return `${userInfo().username}@${hostname()}`
 }
 
 /** Opens the scheduling database as a person who steers or looks, not as a host. */

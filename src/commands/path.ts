@@ -3,6 +3,7 @@ import type { AcceptHostKey } from '../archive/paths.ts'
 import type { ArchivePath } from '../schedule/paths.ts'
 import type { Probe } from '../stores/store.ts'
 import { type Act, asAdmin } from './command.ts'
+import { declareLost } from './lost-path.ts'
 import { byteSize } from './options.ts'
 
 interface PlaceOptions {
@@ -64,6 +65,7 @@ export function declare(program: Command, act: Act): void {
     .description('remove a path that holds nothing and serves nobody')
     .argument('<name>')
     .action(act(remove))
+  declareLost(path, act)
 }
 
 async function add(
@@ -72,7 +74,7 @@ async function add(
   command: Command,
 ): Promise<void> {
   const { addPath } = await import('../archive/paths.ts')
-  const { parseSshAddress } = await import('../archive/ssh-address.ts')
+  const { parseSshAddress } = await import('../ssh-address.ts')
   const { acceptHostKey } = await import('../archive/accept-host-key.ts')
   const ssh = options.ssh === undefined ? undefined : parseSshAddress(options.ssh)
   const request = {
@@ -96,7 +98,7 @@ async function set(
   command: Command,
 ): Promise<void> {
   const { changePath } = await import('../archive/paths.ts')
-  const { parseSshAddress } = await import('../archive/ssh-address.ts')
+  const { parseSshAddress } = await import('../ssh-address.ts')
   const { acceptHostKey } = await import('../archive/accept-host-key.ts')
   const { requirePath } = await import('../schedule/paths.ts')
   const change = {
@@ -121,7 +123,13 @@ async function list(options: { readonly json?: true }, command: Command): Promis
     paths,
     [
       { title: 'name', value: ({ name }) => name },
-      { title: 'state', value: (path) => (path.active ? tone.good('active') : stateOf(path)) },
+      {
+        title: 'state',
+        value: (path) => {
+          if (path.lostTime !== null) return tone.bad('lost')
+          return path.active ? tone.good('active') : 'disabled'
+        },
+      },
       { title: 'place', value: placeOf },
       { title: 'clusters', value: ({ clusters }) => clusters, align: 'right' },
       { title: 'capacity', value: (path) => prettySize(path.capacityBytes), align: 'right' },
@@ -136,9 +144,9 @@ async function show(
   options: { readonly json?: true },
   command: Command,
 ): Promise<void> {
-  const { requirePath } = await import('../schedule/paths.ts')
+  const { requirePathOrLost } = await import('../schedule/lost-paths.ts')
   const { prettySize, prettyTime, printFields, printJson } = await import('../print.ts')
-  const path = await asAdmin(command, (schedule) => requirePath(schedule, name))
+  const path = await asAdmin(command, (schedule) => requirePathOrLost(schedule, name))
   if (options.json) {
     printJson(path)
     return
@@ -155,6 +163,11 @@ async function show(
     reserve: prettySize(path.reserveBytes),
     created: prettyTime(path.createTime),
     changed: prettyTime(path.modifyTime),
+    ...(path.lostTime !== null && {
+      'lost since': prettyTime(path.lostTime),
+      'declared lost by': path.lostBy,
+      reason: path.lostReason,
+    }),
   })
 }
 

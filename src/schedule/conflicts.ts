@@ -12,6 +12,7 @@ export interface Conflict {
   readonly claimedSha256: string | null
   /** Where it was met; null: at the claim, before a byte was sent. */
   readonly pathName: string | null
+  readonly memberId: string
   /** The member's host; null: the member was removed since. */
   readonly host: string | null
   readonly firstSeen: Date
@@ -27,8 +28,8 @@ export function listOpenConflicts(
   return schedule.query<Conflict>(
     `select k.id, d.id as fingerprint, d.name as "clusterName", k.wal_name as "walName",
             encode(k.sha256, 'hex') as "refusedSha256", encode(f.sha256, 'hex') as "claimedSha256",
-            p.name as "pathName", m.host, k.first_seen as "firstSeen", k.last_seen as "lastSeen",
-            k.times
+            p.name as "pathName", k.member_id as "memberId", m.host, k.first_seen as "firstSeen",
+            k.last_seen as "lastSeen", k.times
      from pgarch.arch_conflict k
      join pgarch.arch_db_info d on d.id = k.db_id
      left join pgarch.arch_file f on f.db_id = k.db_id and f.wal_name = k.wal_name
@@ -38,4 +39,50 @@ export function listOpenConflicts(
      order by d.name, k.first_seen, k.id`,
     [fingerprint],
   )
+}
+
+/** The content that a WAL file of a cluster has, by its claim. */
+export interface ClaimedContent {
+  readonly sha256: string
+  /** Bytes. */
+  readonly walSize: number
+  readonly memberId: string
+  /** null: the member was removed since. */
+  readonly host: string | null
+  readonly time: Date
+  /** Files behind it on its timeline that the same member archived. */
+  readonly laterFiles: number
+}
+
+export async function findClaim(
+  schedule: Schedule,
+  fingerprint: string,
+  walName: string,
+): Promise<ClaimedContent | undefined> {
+  const [claim] = await schedule.query<ClaimedContent>(
+    `select encode(f.sha256, 'hex') as sha256, f.wal_size_bytes as "walSize",
+            f.member_id as "memberId", m.host, f.create_time as time,
+            (select count(*) from pgarch.arch_file l
+             where l.db_id = f.db_id and l.member_id = f.member_id and l.wal_name > f.wal_name
+               and l.wal_name like left(f.wal_name, 8) || '%') as "laterFiles"
+     from pgarch.arch_file f left join pgarch.arch_member m on m.id = f.member_id
+     where f.db_id = $1 and f.wal_name = $2`,
+    [fingerprint, walName],
+  )
+  return claim
+}
+
+/** Hosts whose local archive holds the file. */
+export async function listLocalHosts(
+  schedule: Schedule,
+  fingerprint: string,
+  walName: string,
+): Promise<string[]> {
+  const rows = await schedule.query<{ host: string }>(
+    `select coalesce(m.host, c.member_id::text) as host
+     from pgarch.arch_copy c left join pgarch.arch_member m on m.id = c.member_id
+     where c.db_id = $1 and c.wal_name = $2 and c.member_id is not null order by 1`,
+    [fingerprint, walName],
+  )
+  return rows.map(({ host }) => host)
 }

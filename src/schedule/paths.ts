@@ -30,6 +30,8 @@ export interface ArchivePath extends Omit<SchedulePath, 'priority'> {
   readonly capacityBytes: number | null
   /** Gone for good since; null: not lost. */
   readonly lostTime: Date | null
+  readonly lostBy: string | null
+  readonly lostReason: string | null
   readonly active: boolean
   readonly createTime: Date
   readonly modifyTime: Date
@@ -41,7 +43,8 @@ const select = `
          pg_catalog.host(p.ssh_ip) as "sshIp", p.ssh_port as "sshPort", p.ssh_user as "sshUser",
          p.host_key as "hostKey", p.root_path as "rootPath", p.capacity_bytes as "capacityBytes",
          p.reserve_bytes as "reserveBytes",
-         p.lost_time as "lostTime", p.active_status as active, p.create_time as "createTime",
+         p.lost_time as "lostTime", p.lost_by as "lostBy", p.lost_reason as "lostReason",
+         p.active_status as active, p.create_time as "createTime",
          p.modify_time as "modifyTime",
          (select count(*) from pgarch.arch_path_map m
           join pgarch.arch_db_info d on d.id = m.db_id and d.active_status
@@ -116,6 +119,22 @@ export async function updatePath(
 
 export function listPaths(schedule: Schedule): Promise<ArchivePath[]> {
   return schedule.query<ArchivePath>(`${select} order by p.name, p.id`)
+}
+
+/** All that could hold a WAL file of a cluster: of its route, or with a copy of it; lost ones not. */
+export function listPathsOf(
+  schedule: Schedule,
+  fingerprint: string,
+  walName: string,
+): Promise<ArchivePath[]> {
+  return schedule.query<ArchivePath>(
+    `${select}
+     where p.lost_time is null and p.id in (
+       select path_id from pgarch.arch_path_map where db_id = $1
+       union select path_id from pgarch.arch_copy where db_id = $1 and wal_name = $2)
+     order by p.name, p.id`,
+    [fingerprint, walName],
+  )
 }
 
 export async function findPath(schedule: Schedule, name: string): Promise<ArchivePath | undefined> {

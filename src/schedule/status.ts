@@ -22,6 +22,8 @@ export interface ClusterStatus {
   readonly openConflicts: number
   /** WAL files dropped on purpose, ever. */
   readonly droppedFiles: number
+  /** WAL files that are nowhere but on paths that were declared lost. */
+  readonly lostFiles: number
   /** WAL files that are in a member's local archive. */
   readonly localFiles: number
   readonly members: readonly { host: string; lastSeen: Date | null }[]
@@ -47,6 +49,13 @@ export async function queryStatus(
             (select count(*) from pgarch.arch_conflict k
              where k.db_id = d.id and k.resolved_time is null) as "openConflicts",
             (select count(*) from pgarch.arch_gap g where g.db_id = d.id) as "droppedFiles",
+            (select count(distinct c.wal_name)
+             from pgarch.arch_path_info p
+             join pgarch.arch_copy c on c.path_id = p.id and c.db_id = d.id
+             where p.lost_time is not null and not exists (
+               select from pgarch.arch_copy o left join pgarch.arch_path_info q on q.id = o.path_id
+               where o.db_id = c.db_id and o.wal_name = c.wal_name and q.lost_time is null)
+            ) as "lostFiles",
             (select count(*) from pgarch.arch_copy c
              where c.db_id = d.id and c.member_id is not null) as "localFiles",
             (select coalesce(json_agg(json_build_object('host', m.host, 'lastSeen', m.last_seen)

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { describeError, PgarchError } from '../errors.ts'
+import { describeError, PgarchError } from './errors.ts'
 
 /** Where an SFTP server is, as `--ssh USER@HOST[:PORT]` says it. */
 export interface SshAddress {
