@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
+import type { DeclaredPath } from './declared-paths.ts'
 import { PgarchError } from './errors.ts'
-import { duration, integer, path, size, text } from './settings.ts'
+import { boolean, duration, integer, path, size, text } from './settings.ts'
 
 /**
  * Every setting: its key in the configuration file, its environment variable, how its value reads,
@@ -27,6 +28,7 @@ export const settings = {
     duration,
     '5s',
   ),
+  pathsComplete: setting('fetch.paths_complete', 'PGARCH_FETCH_PATHS_COMPLETE', boolean, false),
   localArchive: setting('local_archive.directory', 'PGARCH_LOCAL_ARCHIVE', path, undefined),
   localReserve: setting('local_archive.reserve', 'PGARCH_LOCAL_RESERVE', size, '1GB'),
 } as const
@@ -39,6 +41,8 @@ export type Config = Readonly<{
   readonly stateDirectory: string
   /** PGARCH_MEMBER: a member.json's path, or its content. */
   readonly member: string | undefined
+  /** For a restore while the scheduling database is down, or lost: the file's `[[path]]` tables. */
+  readonly declaredPaths: readonly DeclaredPath[]
   /** The file that was read, if there was one. */
   readonly file: string | undefined
 }
@@ -68,10 +72,11 @@ export async function loadConfig(
   }
   return Object.freeze({
     ...values,
+    declaredPaths: await readDeclaredPaths(fromFile.get('path'), file),
     stateDirectory: environment.PGARCH_STATE_DIR || '/var/lib/pgarch',
     member: environment.PGARCH_MEMBER || undefined,
     file,
-  }) as Config
+  }) as unknown as Config
 }
 
 interface Setting<Value> {
@@ -113,6 +118,21 @@ function read<Value>(value: unknown, one: Setting<Value>, source: string): Value
   }
 }
 
+async function readDeclaredPaths(
+  tables: unknown,
+  file: string | undefined,
+): Promise<readonly DeclaredPath[]> {
+  if (tables === undefined) return []
+  const { declaredPaths } = await import('./declared-paths.ts')
+  try {
+    return declaredPaths(tables)
+  } catch (error) {
+    throw new PgarchError('usage', `invalid [[path]] in "${file}": ${(error as Error).message}`, {
+      hint: 'docs/restoring.md tells how paths are declared.',
+    })
+  }
+}
+
 function configFile(flags: Flags, environment: NodeJS.ProcessEnv): string | undefined {
   const asked = flags.config ?? (environment.PGARCH_CONFIG || undefined)
   if (asked !== undefined) return asked
@@ -131,12 +151,13 @@ async function readConfigFile(file: string): Promise<Map<string, unknown>> {
   }
   const values = new Map<string, unknown>()
   for (const [table, content] of Object.entries(tables)) {
-    if (typeof content !== 'object' || content === null) values.set(table, content)
-    else for (const [key, value] of Object.entries(content)) values.set(`${table}.${key}`, value)
+    if (table === 'path' || typeof content !== 'object' || content === null) {
+      values.set(table, content)
+    } else for (const [key, value] of Object.entries(content)) values.set(`${table}.${key}`, value)
   }
   const known = new Set<string>(Object.values(settings).map((one) => one.key))
   for (const key of values.keys()) {
-    if (known.has(key)) continue
+    if (known.has(key) || key === 'path') continue
     throw new PgarchError('usage', `unrecognized setting "${key}" in "${file}"`, {
       hint: `Settings are ${[...known].join(', ')}.`,
     })

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadConfig, settings } from '../src/config.ts'
-import { duration, integer, path } from '../src/settings.ts'
+import { boolean, duration, integer, path } from '../src/settings.ts'
 import { temporaryFolder } from './support/folder.ts'
 
 const folder = temporaryFolder('config')
@@ -44,13 +44,47 @@ describe('rank of sources', () => {
   })
 })
 
+const uuid = '0c5d1ae6-6b5e-4b4a-9d0c-3d1f4a3f8a11'
+const local = `[[path]]\nname = "a"\nroot = "/a"\nuuid = "${uuid}"`
+const hostKey = 'ssh-ed25519 AAAAC3Nz'
+
+it('declared paths are what the scheduling database would say of them', async () => {
+  const second = uuid.replace('0c', '1c')
+  const remote = `${local.replaceAll('"a"', '"b"').replace(uuid, second)}\nssh = "me@host:2222"`
+  const toml = `${local}\n${remote}\nhost_key = "${hostKey} comment"\n[fetch]\npaths_complete = true`
+  const { declaredPaths, pathsComplete } = await loadConfig({ config: file(toml) }, {})
+  const same = { rootPath: '/a', reserveBytes: 0 }
+  const noSsh = { sshHost: null, sshPort: null, sshUser: null, hostKey: null }
+  const ssh = { sshHost: 'host', sshPort: 2222, sshUser: 'me', hostKey }
+  expect(declaredPaths).toEqual([
+    { ...same, ...noSsh, id: -1, uuid, name: 'a', kind: 'local' },
+    { ...same, ...ssh, id: -2, uuid: second, name: 'b', kind: 'sftp' },
+  ])
+  expect(pathsComplete).toBe(true)
+})
+
 describe('mistakes are refused by name', () => {
   it.each([
     ['[schedule]\nurll = "x"', 'unrecognized setting "schedule.urll"'],
     ['colour = "red"', 'unrecognized setting "colour"'],
     ['[fetch]\npatience = 10', 'fetch.patience in'],
     ['[transfer]\ncompression_level = 20', 'transfer.compression_level in'],
+    ['[fetch]\npaths_complete = 1', 'fetch.paths_complete in'],
     ['[schedule', 'could not read configuration file'],
+    ['[path]\nname = "a"', 'expected [[path]]'],
+    [`[[path]]\nname = "a"\nroot = "/a"`, 'path "a": uuid: expected a text'],
+    [
+      `[[path]]\nname = "a"\nroot = "a"\nuuid = "${uuid}"`,
+      'path "a": root: "a" is not an absolute',
+    ],
+    [`[[path]]\nname = "a"\nroot = "/a"\nuuid = "x"`, 'path "a": uuid: "x" is not a uuid'],
+    [`[[path]]\nroot = "/a"\nuuid = "${uuid}"`, 'path 1: name: expected a text'],
+    [`${local}\ncolour = "red"`, 'path "a": unrecognized "colour"'],
+    [`${local}\nhost_key = "${hostKey}"`, 'path "a": host_key without ssh'],
+    [`${local}\nssh = "me@host"`, 'path "a": host_key: expected a text'],
+    [`${local}\nssh = "host"\nhost_key = "${hostKey}"`, '"host" is not an SSH address'],
+    [`${local}\nssh = "me@host"\nhost_key = "SHA256:abc"`, 'expected the whole key'],
+    [`${local}\n${local}`, 'path "a" is declared twice'],
   ])('%j', async (content, message) => {
     await expect(loadConfig({ config: file(content) }, {})).rejects.toMatchObject({
       failure: 'usage',
@@ -85,11 +119,13 @@ it.each(['10', '', '-1s', 's', '1 week', 10])('%j is not a time', (text) => {
   expect(() => duration(text)).toThrow('is not a time')
 })
 
-it('whole numbers and absolute paths are told from others', () => {
+it('whole numbers, truth and absolute paths are told from others', () => {
   expect(integer(1, 19)('19')).toBe(19)
   for (const wrong of ['0', '20', '1.5', 'x', true]) {
     expect(() => integer(1, 19)(wrong)).toThrow('whole number from 1 to 19')
   }
+  expect([true, 'false'].map(boolean)).toEqual([true, false])
+  expect(() => boolean('yes')).toThrow('neither true nor false')
   expect(path('/etc/key')).toBe('/etc/key')
   expect(() => path('key')).toThrow('not an absolute path')
 })

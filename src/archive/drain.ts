@@ -2,6 +2,7 @@ import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { forgetLocalArchive, readLocalArchiveRecord } from '../postgres/local-archive-record.ts'
 import { withPath } from '../resources.ts'
+import type { Rests } from '../schedule/rests.ts'
 import { localArchivePath } from '../stores/local-archive.ts'
 import type { PathDescription } from '../stores/store.ts'
 import { concernsOneFile, drainFile } from './drain-file.ts'
@@ -9,7 +10,6 @@ import { ifNobodyDrains, withDrainLock } from './drain-lock.ts'
 import type { Archiver } from './identify.ts'
 import { claimLocalArchive } from './local-archive.ts'
 import { filesIn, type LocalFile, listLocalFiles } from './local-files.ts'
-import type { Rests } from './rests.ts'
 
 /** What a push does besides its own file: PostgreSQL waits for it. */
 const few = { files: 4, milliseconds: 2000 }

@@ -4,7 +4,7 @@ import { removeUnfinished } from '../fs/durable.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
-import { openRests, type Rests } from './rests.ts'
+import { openRests, type Rests } from '../schedule/rests.ts'
 
 /** Who archives, and with what: the same for every file of a data directory. */
 export interface Archiver {

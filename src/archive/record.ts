@@ -3,9 +3,10 @@ import { log } from '../log.ts'
 import { withScheduling } from '../resources.ts'
 import { deliver } from '../schedule/agent.ts'
 import { appendToJournal, deliverJournal } from '../schedule/journal.ts'
+import { scheduleRest } from '../schedule/rests.ts'
 import type { Entry, LateConflict } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
-import { conflictHint, isOutage, scheduleRest, type TakenRoute } from './take-route.ts'
+import { conflictHint, isOutage, type TakenRoute } from './take-route.ts'
 
 /**
  * The stage *record*: the scheduling database learns what waits in the journal, oldest first, and then

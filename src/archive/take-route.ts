@@ -4,6 +4,7 @@ import { withScheduling } from '../resources.ts'
 import { dropWal, fetchRoute } from '../schedule/agent.ts'
 import { cacheRoute, readCachedRoute } from '../schedule/cached-route.ts'
 import type { Schedule } from '../schedule/connect.ts'
+import { scheduleRest } from '../schedule/rests.ts'
 import type { Claim, ClaimOutcome, Route } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
 
@@ -12,9 +13,6 @@ export interface TakenRoute {
   readonly route: Route
   readonly source: 'schedule' | 'cache'
 }
-
-/** The scheduling database, among what rests. */
-export const scheduleRest = 'schedule'
 
 /**
  * The stage *route*: claim and route in one call to the scheduling database; while that cannot be

@@ -3,6 +3,7 @@ import { type Act, configOf } from './command.ts'
 
 interface FetchOptions {
   readonly cluster?: string
+  readonly without: readonly string[]
 }
 
 export function declare(program: Command, act: Act): void {
@@ -11,7 +12,13 @@ export function declare(program: Command, act: Act): void {
     .description('bring back one WAL file; for restore_command')
     .argument('<file>', "the file's name: PostgreSQL's %f")
     .argument('<path>', "where to place it: PostgreSQL's %p")
-    .option('--cluster <name>', 'the cluster, where its system identifier does not tell which')
+    .option('--cluster <name>', 'name or fingerprint, where the system identifier does not tell')
+    .option(
+      '--without <path>',
+      'do not ask this path, and take what only it holds for absent; repeatable',
+      (path: string, before: readonly string[]) => [...before, path],
+      [],
+    )
     .addHelpText(
       'after',
       "\nRuns in the data directory, as the server's user. See docs/exit-codes.md.",
@@ -24,6 +31,7 @@ export function declare(program: Command, act: Act): void {
           walName: file,
           walPath: path,
           clusterName: options.cluster ?? null,
+          without: options.without,
         }
         return await fetch(request, await configOf(command))
       }),

@@ -1,18 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
-import { PgarchError } from '../errors.ts'
+import { describeError, PgarchError } from '../errors.ts'
 import { privateExit } from '../exit-codes.ts'
 import { log } from '../log.ts'
-import { withScheduling } from '../resources.ts'
-import { locate } from '../schedule/agent.ts'
-import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
 import { fetchDecision } from './exit-policy.ts'
 import { placeRecordedHistory, placeRememberedHistory, rememberHistory } from './known-history.ts'
-import { locationByMembership, ownArchive } from './own-archive.ts'
+import { ownArchive } from './own-archive.ts'
 import { doubtful, placed, type Round } from './round.ts'
 import { search } from './search.ts'
 import { type FetchRequest, identifyTarget, type Target } from './target.ts'
+import { findWhereabouts } from './whereabouts.ts'
 
 /** Between two rounds of asking in an outage, in milliseconds. */
 const pause = { first: 500, longest: 5000 }
@@ -32,10 +30,26 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
   // timeline 2, with its signal files removed already: an outage must not stop it at that point.
   if (walName.kind === 'history' && walName.timeline === 1) return privateExit.absent
 
+  for (const path of request.without) {
+    log.warning(
+      `path "${path}" is left out, whatever it holds of "${request.walName}"`,
+      'WAL that is nowhere else counts as absent, and recovery ends there.',
+    )
+  }
   const target = await identifyTarget(request, config)
+  try {
+    return await fetchPatiently(request.walName, target, config)
+  } finally {
+    await target.rests?.save().catch((error: unknown) => {
+      log.warning(`could not remember what failed: ${describeError(error)}`)
+    })
+  }
+}
+
+async function fetchPatiently(walName: string, target: Target, config: Config): Promise<number> {
   const start = performance.now()
   for (let wait = pause.first, rounds = 1; ; wait = Math.min(wait * 2, pause.longest), rounds++) {
-    const { outcome, doubts } = await askEverywhere(request.walName, target, config)
+    const { outcome, doubts } = await askEverywhere(walName, target, config)
     const patienceLeft = config.fetchPatience - (performance.now() - start)
     const decision = fetchDecision(target.role, outcome, patienceLeft)
     if (decision !== 'again' || rounds === 1) {
@@ -43,7 +57,7 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
     }
     if (decision !== 'again') return decision
     if (rounds === 1) {
-      log.warning(`cannot tell yet whether "${request.walName}" is archived, and asks again`)
+      log.warning(`cannot tell yet whether "${walName}" is archived, and asks again`)
     }
     await sleep(Math.min(wait, patienceLeft))
   }
@@ -59,46 +73,21 @@ async function askEverywhere(walName: string, target: Target, config: Config): P
 }
 
 async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
-  const { cluster, role, walPath } = target
+  const { cluster, role, walPath, rests } = target
   const expires = role === 'standby' ? Date.now() + config.fetchStandbyDeadline : Infinity
-  let location: Location
   try {
-    location = await withScheduling(config, (schedule) => locate(schedule, cluster, walName))
+    const location = await findWhereabouts(walName, target, config)
     if (await placeRecordedHistory(location, walName, walPath)) return placed
+    const expected = {
+      walName,
+      systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
+      walSegmentSize: location.walSegmentSize,
+      sha256: location.file?.sha256 ?? null,
+    }
+    const own = await ownArchive(target)
+    return await search({ location, own, expected, walPath, expires, rests }, config)
   } catch (error) {
-    if (error instanceof PgarchError) return await askOwnArchive(walName, target, error, config)
+    if (error instanceof PgarchError) return doubtful([error])
     throw error
   }
-  return await searchFor(walName, target, location, expires, config)
-}
-
-/** While the scheduling database does not answer, nobody can say absent; but the file may be here. */
-async function askOwnArchive(
-  walName: string,
-  target: Target,
-  doubt: PgarchError,
-  config: Config,
-): Promise<Round> {
-  const location = locationByMembership(target)
-  if (location === undefined) return doubtful([doubt])
-  const round = await searchFor(walName, target, location, Infinity, config)
-  return round.outcome === 'placed' ? round : doubtful([doubt, ...round.doubts])
-}
-
-async function searchFor(
-  walName: string,
-  target: Target,
-  location: Location,
-  expires: number,
-  config: Config,
-): Promise<Round> {
-  const { cluster, walPath } = target
-  const expected = {
-    walName,
-    systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
-    walSegmentSize: location.walSegmentSize,
-    sha256: location.file?.sha256 ?? null,
-  }
-  const own = await ownArchive(target)
-  return await search({ location, own, expected, walPath, expires }, config)
 }

@@ -6,11 +6,11 @@ import { describeError, PgarchError } from '../errors.ts'
 import { removeUnfinished, writeDurably } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
 import { log } from '../log.ts'
-import type { Location } from '../schedule/types.ts'
 import { parseWalName } from '../wal/names.ts'
 import { parseTimelineHistory } from '../wal/timeline-history.ts'
 import { place, temporaryName } from './place.ts'
 import type { Target } from './target.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 /*
  * PostgreSQL takes a timeline history file that it is not given for a timeline id that is free, and a
@@ -19,7 +19,11 @@ import type { Target } from './target.ts'
  */
 
 /** Places the scheduling database's copy; false when it has none. */
-export async function placeRecordedHistory(location: Location, walName: string, walPath: string) {
+export async function placeRecordedHistory(
+  location: Whereabouts,
+  walName: string,
+  walPath: string,
+) {
   const { file } = location
   if (file === null || file.history === null) return false
   const sha256 = createHash('sha256').update(file.history).digest('hex')
@@ -34,11 +38,14 @@ export async function placeRecordedHistory(location: Location, walName: string, 
 export async function rememberHistory({ stateDirectory, walPath }: Target, walName: string) {
   if (stateDirectory === undefined) return
   const remembered = join(stateDirectory, 'history', walName)
-  if (existsSync(remembered)) return
   try {
+    const content = await readFile(walPath)
+    // Other content was set aside since, after a conflict.
+    const before = await readFile(remembered).catch(() => undefined)
+    if (before?.equals(content)) return
     await mkdir(dirname(remembered), { recursive: true, mode: 0o700 })
     await removeUnfinished(dirname(remembered))
-    await writeDurably(remembered, await readFile(walPath), { mode: 0o600 })
+    await writeDurably(remembered, content, { mode: 0o600 })
   } catch (error) {
     // The file is placed, and that counts: a full state directory must not stop a recovery.
     log.warning(`could not remember timeline history "${walName}": ${describeError(error)}`)

@@ -1,6 +1,5 @@
 import { PgarchError } from '../errors.ts'
 import { readLocalArchiveRecord } from '../postgres/local-archive-record.ts'
-import type { Location } from '../schedule/types.ts'
 import { localArchivePath } from '../stores/local-archive.ts'
 import type { PathDescription } from '../stores/store.ts'
 import type { Target } from './target.ts'
@@ -25,23 +24,5 @@ export async function ownArchive({
   } catch (error) {
     if (error instanceof PgarchError) return error
     throw error
-  }
-}
-
-/** Where to search while the scheduling database does not answer: in the own archive alone. */
-export function locationByMembership({ member, cluster }: Target): Location | undefined {
-  // A cluster that somebody named may be another one than this data directory's.
-  if (member === undefined || cluster.fingerprint !== member.fingerprint) return undefined
-  const { fingerprint, clusterName = fingerprint, systemIdentifier, walSegmentSize } = member
-  const known = { fingerprint, clusterName, systemIdentifier, walSegmentSize }
-  return {
-    ...known,
-    file: null,
-    paths: [],
-    lostPaths: [],
-    localMembers: [],
-    dropped: false,
-    asOfStandby: false,
-    namesakes: [],
   }
 }

@@ -11,7 +11,8 @@ import { parseTimelineHistory } from '../wal/timeline-history.ts'
 export interface Expected {
   readonly walName: string
   readonly systemIdentifier: string
-  readonly walSegmentSize: number
+  /** Bytes; null: nobody says, and the segment's own size is as good as its header says. */
+  readonly walSegmentSize: number | null
   /** What was archived under this name, where the scheduling database knows; else null. */
   readonly sha256: string | null
 }
@@ -46,7 +47,8 @@ async function checkContent(path: string, size: number, expected: Expected): Pro
     try {
       const header = Buffer.alloc(longHeaderSize)
       await file.read(header, 0, longHeaderSize, 0)
-      checkSegmentHeader(header, { ...expected, name: walName, size })
+      const walSegmentSize = expected.walSegmentSize ?? size
+      checkSegmentHeader(header, { ...expected, walSegmentSize, name: walName, size })
     } finally {
       await file.close()
     }

@@ -2,56 +2,70 @@ import { rm } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { withPath } from '../resources.ts'
-import type { Location } from '../schedule/types.ts'
+import type { Rests } from '../schedule/rests.ts'
 import type { PathDescription } from '../stores/store.ts'
 import { storedName } from '../stores/stored-file.ts'
 import type { OwnArchive } from './own-archive.ts'
 import { type Expected, place, temporaryName, verify } from './place.ts'
-import { absent, doubtful, type Round } from './round.ts'
+import { doubtful, mayPass, type Round } from './round.ts'
+import { resting, type Whereabouts } from './whereabouts.ts'
 
 export interface Search {
-  readonly location: Location
+  readonly location: Whereabouts
   /** This host's local archive, where it has one, or why that is in doubt. */
   readonly own: OwnArchive | PgarchError | undefined
   readonly expected: Expected
   readonly walPath: string
   /** After this time (milliseconds since the epoch) no further path is opened. */
   readonly expires: number
+  /** What is passed over because it failed lately; undefined: nothing is. */
+  readonly rests: Rests | undefined
 }
 
-/** A verified copy beside %p, or that a path has none, or why that is in doubt. */
-type Answer = { readonly copy: string } | 'absent' | PgarchError
+/** A verified copy beside %p. */
+interface Copy {
+  readonly file: string
+  readonly sha256: string
+}
+
+/** A copy, or that a path has none, or why that is in doubt. */
+type Answer = Copy | 'absent' | PgarchError
 
 /**
  * Asks every place that could hold the file, this host's local archive and the paths that should have
  * it first and one by one, the other paths all at once, until one gives a copy that verifies. Absent is
- * said only when every one of them, disabled paths included, answered that it has no such file, none of
- * them should have had it, and no other member's local archive holds it.
+ * said only when the list of paths is complete, every place, disabled paths included, answered that it
+ * has no such file, none of them should have had it, and no other member's local archive holds it.
  */
 export async function search(wanted: Search, config: Config): Promise<Round> {
   const { location, own, walPath } = wanted
-  const doubts: PgarchError[] = own instanceof PgarchError ? [own] : []
+  const doubts = [location.incomplete, own].filter((one) => one instanceof PgarchError)
   for (const { path, hasCopy } of firstPlaces(wanted)) {
     const answer = await ask(path, wanted, config)
-    if (typeof answer === 'object' && 'copy' in answer)
-      return await placeCopy(answer.copy, walPath, doubts)
+    if (isCopy(answer)) return await placeCopy(answer, walPath, doubts)
     if (answer !== 'absent') doubts.push(answer)
     else if (hasCopy) doubts.push(missingCopy(path, wanted.expected))
   }
   const others = location.paths.filter(({ hasCopy }) => !hasCopy)
   const answers = await Promise.all(others.map((path) => ask(path, wanted, config)))
   doubts.push(...answers.filter((answer) => answer instanceof PgarchError))
-  const copies = answers.flatMap((answer) =>
-    typeof answer === 'object' && 'copy' in answer ? [answer.copy] : [],
-  )
-  const [copy, ...surplus] = copies
-  for (const one of surplus) await rm(one, { force: true })
-  if (copy !== undefined) return await placeCopy(copy, walPath, doubts)
-
+  const [copy, ...surplus] = answers.filter(isCopy)
+  for (const { file } of surplus) await rm(file, { force: true })
+  if (copy !== undefined) {
+    if (surplus.every(({ sha256 }) => sha256 === copy.sha256)) {
+      return await placeCopy(copy, walPath, doubts)
+    }
+    await rm(copy.file, { force: true })
+    return doubtful([...doubts, differentCopies(wanted.expected)])
+  }
   for (const { memberId, host } of location.localMembers) {
     if (!idsOf(own).includes(memberId)) doubts.push(onlyOnHost(host, wanted.expected))
   }
-  return doubts.length === 0 ? absent : doubtful(doubts)
+  return doubts.length === 0 ? { outcome: 'absent', doubts: losses(wanted) } : doubtful(doubts)
+}
+
+function isCopy(answer: Answer): answer is Copy {
+  return typeof answer === 'object' && 'file' in answer
 }
 
 /**
@@ -71,29 +85,62 @@ function idsOf(own: Search['own']): readonly string[] {
 }
 
 async function ask(path: PathDescription, wanted: Search, config: Config): Promise<Answer> {
-  const { location, expected, walPath, expires } = wanted
+  const { location, expected, walPath, expires, rests } = wanted
+  if (rests?.isResting(String(path.id))) return resting(`path "${path.name}"`)
   const timeLeft = expires - Date.now()
   if (timeLeft <= 0) return noTimeLeft(path)
   const sshConnectTimeout = Math.min(config.sshConnectTimeout, timeLeft)
   const stallTimeout = Math.min(config.stallTimeout, timeLeft)
-  const copy = await temporaryName(walPath, path.id)
+  const file = await temporaryName(walPath, path.id)
   try {
-    return await withPath(path, { ...config, sshConnectTimeout, stallTimeout }, async (store) => {
-      const digest = await store.get(storedName(location.fingerprint, expected.walName), copy)
-      if (digest === 'absent') return 'absent'
-      await verify(copy, digest, expected)
-      return { copy }
-    })
+    const limits = { ...config, sshConnectTimeout, stallTimeout }
+    const digest = await withPath(path, limits, (store) =>
+      store.get(storedName(location.fingerprint, expected.walName), file),
+    )
+    rests?.note(String(path.id), 'worked')
+    if (digest === 'absent') return 'absent'
+    await verify(file, digest, expected)
+    return { file, sha256: digest.sha256 }
   } catch (error) {
-    await rm(copy, { force: true })
-    if (error instanceof PgarchError) return error
-    throw error
+    await rm(file, { force: true })
+    if (!(error instanceof PgarchError)) throw error
+    if (mayPass(error)) rests?.note(String(path.id), 'failed')
+    return error
   }
 }
 
-async function placeCopy(copy: string, walPath: string, doubts: PgarchError[]): Promise<Round> {
-  await place(copy, walPath)
+async function placeCopy({ file }: Copy, walPath: string, doubts: PgarchError[]): Promise<Round> {
+  await place(file, walPath)
   return { outcome: 'placed', doubts }
+}
+
+/** What absent costs, where WAL was given up. */
+function losses({ location, expected: { walName } }: Search): PgarchError[] {
+  const { lostPaths, withoutPaths, dropped } = location
+  const end = 'Recovery cannot go past it.'
+  const lost = lostPaths.map(
+    (path) =>
+      new PgarchError('damaged', `"${walName}" was archived on path "${path}", which is lost`, {
+        hint: `${end} If the path is found again, run "pgarch path found ${path}".`,
+      }),
+  )
+  const left = withoutPaths.map(
+    (path) =>
+      new PgarchError('damaged', `"${walName}" may be on path "${path}", which was left out`, {
+        hint: `${end} Take --without ${path} out of restore_command when the path answers.`,
+      }),
+  )
+  const gap = new PgarchError('damaged', `"${walName}" was dropped while archiving was stopped`, {
+    hint: end,
+  })
+  return dropped ? [...lost, ...left, gap] : [...lost, ...left]
+}
+
+/** Without the scheduling database nobody knows which of them was archived first. */
+function differentCopies({ walName }: Expected): PgarchError {
+  return new PgarchError('conflict', `paths hold different content as "${walName}"`, {
+    hint: 'Two servers archived it: see docs/conflicts.md. --without one of the paths takes the other.',
+  })
 }
 
 function noTimeLeft(path: PathDescription): PgarchError {

@@ -5,6 +5,7 @@ import { dataDirectoryOfTarget, openDataDirectory } from '../postgres/data-direc
 import { type Member, readMember } from '../postgres/member.ts'
 import { type RecoveryRole, recoveryRole } from '../postgres/recovery-role.ts'
 import { stateDirectoryOf } from '../postgres/state-directory.ts'
+import { openRests, type Rests } from '../schedule/rests.ts'
 import type { ClusterReference } from '../schedule/types.ts'
 
 export interface FetchRequest {
@@ -13,9 +14,14 @@ export interface FetchRequest {
   readonly walName: string
   /** PostgreSQL's %p: relative to the working directory, or absolute. */
   readonly walPath: string
-  /** `--cluster`, or null. */
+  /** `--cluster`, a name or a fingerprint, or null. */
   readonly clusterName: string | null
+  /** `--without`: names of paths that are not asked. */
+  readonly without: readonly string[]
 }
+
+/** No rest is longer on a standby, in milliseconds: WAL that is back must not miss its promotion. */
+const longestRest = 15_000
 
 /** For whom a file is fetched, and where to. */
 export interface Target {
@@ -26,11 +32,19 @@ export interface Target {
   readonly stateDirectory: string | undefined
   /** What this host registered as, with this data directory. */
   readonly member: Member | undefined
+  /** What is not asked because it failed lately: on a standby, which asks again by itself. */
+  readonly rests: Rests | undefined
+  readonly without: readonly string[]
+}
+
+/** This host's membership, if it is of the very cluster that is meant. */
+export function membershipOf({ member, cluster }: Target): Member | undefined {
+  return member?.fingerprint === cluster.fingerprint ? member : undefined
 }
 
 /** The stage *identify* of a fetch. A membership helps, and is not needed. */
 export async function identifyTarget(request: FetchRequest, config: Config): Promise<Target> {
-  const { workingDirectory, clusterName } = request
+  const { workingDirectory, clusterName, without } = request
   const walPath = resolve(workingDirectory, request.walPath)
   const path = dataDirectoryOfTarget(request.walPath, workingDirectory)
   const role = await recoveryRole({ dataDirectory: path, walPath: request.walPath })
@@ -40,19 +54,24 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
   })
   if (dataDirectory === undefined) {
     const cluster = { systemIdentifier: null, clusterName, fingerprint: null }
-    return { role, cluster, walPath, stateDirectory: undefined, member: undefined }
+    const unregistered = { stateDirectory: undefined, member: undefined, rests: undefined }
+    return { role, cluster, walPath, without, ...unregistered }
   }
   const { systemIdentifier } = dataDirectory
   const stateDirectory = stateDirectoryOf(config.stateDirectory, dataDirectory)
   const member = await membershipIfAny(stateDirectory, config)
   const isOurs = member?.systemIdentifier === systemIdentifier
-  const fingerprint = isOurs && clusterName === null ? member.fingerprint : null
+  const isMeant = isOurs && (clusterName === null || clusterName === member.fingerprint)
+  const fingerprint = isMeant ? member.fingerprint : null
+  const mayRest = isOurs && role === 'standby'
   return {
     role,
     cluster: { systemIdentifier, clusterName, fingerprint },
     walPath,
+    without,
     stateDirectory: isOurs ? stateDirectory : undefined,
     member: isOurs ? member : undefined,
+    rests: mayRest ? await openRests(stateDirectory, { longest: longestRest }) : undefined,
   }
 }
 

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { writeDurably } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
-import type { Route } from './types.ts'
+import type { Route, SchedulePath } from './types.ts'
 
 /** Of the file's format. */
 const version = 1
@@ -29,7 +30,48 @@ export async function readCachedRoute(
   stateDirectory: string,
   fingerprint: string,
 ): Promise<CachedRoute | undefined> {
-  const file = join(stateDirectory, 'route.json')
+  const stored = await readStored<{ route: Route }>(stateDirectory, 'route.json')
+  if (stored?.route?.fingerprint !== fingerprint) return undefined
+  return { route: stored.route, readTime: stored.readTime }
+}
+
+interface CachedPaths {
+  readonly fingerprint: string
+  readonly paths: readonly SchedulePath[]
+}
+
+/**
+ * Keeps all paths of a cluster, the disabled ones too, in the state directory's paths.json: a standby
+ * never pushes, and so has no route.
+ */
+export async function cachePaths(stateDirectory: string, known: CachedPaths): Promise<void> {
+  const { fingerprint } = known
+  const paths = known.paths.toSorted((one, other) => one.id - other.id)
+  const before = await readStored<CachedPaths>(stateDirectory, 'paths.json')
+  if (before?.fingerprint === fingerprint && isDeepStrictEqual(before.paths, paths)) return
+  const text = JSON.stringify({ version, readTime: new Date(), fingerprint, paths }, undefined, 2)
+  await writeDurably(join(stateDirectory, 'paths.json'), `${text}\n`, { mode: 0o600 })
+}
+
+/** What both files know, preferred first; none when they know nothing of this cluster. */
+export async function readCachedPaths(
+  stateDirectory: string,
+  fingerprint: string,
+): Promise<SchedulePath[]> {
+  const kept = await readStored<CachedPaths>(stateDirectory, 'paths.json')
+  const cached = await readCachedRoute(stateDirectory, fingerprint)
+  const all = kept?.fingerprint === fingerprint ? [...kept.paths] : []
+  for (const path of cached?.route.paths ?? []) {
+    if (!all.some(({ uuid }) => uuid === path.uuid)) all.push(path)
+  }
+  return all.sort((one, other) => other.priority - one.priority)
+}
+
+async function readStored<Stored>(
+  stateDirectory: string,
+  name: string,
+): Promise<(Stored & { readTime: Date }) | undefined> {
+  const file = join(stateDirectory, name)
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -39,8 +81,9 @@ export async function readCachedRoute(
   }
   try {
     const stored = JSON.parse(text)
-    if (stored.version !== version || stored.route.fingerprint !== fingerprint) return undefined
-    return { route: stored.route, readTime: new Date(stored.readTime) }
+    return stored.version === version
+      ? { ...stored, readTime: new Date(stored.readTime) }
+      : undefined
   } catch {
     return undefined
   }

@@ -5,6 +5,9 @@ import { writeDurably } from '../fs/durable.ts'
 /** How long what failed is left alone: it doubles with every failure in a row. Milliseconds. */
 const rest = { first: 30_000, longest: 300_000 }
 
+/** The scheduling database, among what rests. */
+export const scheduleRest = 'schedule'
+
 interface Rest {
   /** Milliseconds since the epoch. */
   readonly since: number
@@ -13,7 +16,7 @@ interface Rest {
 
 /**
  * What failed lately, and rests, so that not every call waits for it in vain: paths by their id, the
- * scheduling database as `schedule`. Kept in the state directory, as every call is a new process.
+ * scheduling database as `scheduleRest`. Kept in the state directory, as every call is a new process.
  */
 export interface Rests {
   isResting(name: string): boolean
@@ -22,8 +25,15 @@ export interface Rests {
   save(): Promise<void>
 }
 
-/** A file that cannot be read or understood means that nothing rests: that only costs time. */
-export async function openRests(stateDirectory: string, now = Date.now()): Promise<Rests> {
+/**
+ * A file that cannot be read or understood means that nothing rests: that only costs time.
+ *
+ * @param longest no rest counts as longer than this, in milliseconds
+ */
+export async function openRests(
+  stateDirectory: string,
+  { longest = rest.longest, now = Date.now() }: { longest?: number; now?: number } = {},
+): Promise<Rests> {
   const file = join(stateDirectory, 'rests.json')
   const rests = parse(await readFile(file, 'utf8').catch(() => ''))
   let changed = false
@@ -33,7 +43,7 @@ export async function openRests(stateDirectory: string, now = Date.now()): Promi
       if (one === undefined) return false
       const age = now - one.since
       // A clock that was set back must not make a rest longer than any.
-      return age >= 0 && age < restAfter(one.failures)
+      return age >= 0 && age < Math.min(restAfter(one.failures), longest)
     },
     note(name, outcome) {
       const before = rests.get(name)
