@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
+import { fileError } from '../fs/errors.ts'
 import type { Member } from '../postgres/member.ts'
 import type { Claim } from '../schedule/types.ts'
 import type { Content, Digest } from '../stores/store.ts'
@@ -23,7 +24,10 @@ const largestText = 1024 * 1024
 
 const chunkSize = 1024 * 1024
 
-/** The stage *check*. Rejects with `refused` when the file is not this cluster's, whole, and so named. */
+/**
+ * The stage *check*. Rejects with `refused` when the file is not this cluster's, whole, and so named, and
+ * with `unusable` when it cannot be read.
+ */
 export async function checkWalFile(path: string, name: string, member: Member): Promise<WalFile> {
   const walName = parseWalName(name)
   if (walName === undefined) {
@@ -31,11 +35,15 @@ export async function checkWalFile(path: string, name: string, member: Member): 
       hint: "archive_command must be given PostgreSQL's %p and %f: 'pgarch push %p %f'.",
     })
   }
-  const { size, sha256 } = await examine(path, walName, member)
-  return {
-    digest: { walName: name, size, sha256, systemIdentifier: member.systemIdentifier },
-    content: { open: () => createReadStream(path, { highWaterMark: chunkSize }) },
-    history: walName.kind === 'history' ? await readFile(path) : null,
+  try {
+    const { size, sha256 } = await examine(path, walName, member)
+    return {
+      digest: { walName: name, size, sha256, systemIdentifier: member.systemIdentifier },
+      content: { open: () => createReadStream(path, { highWaterMark: chunkSize }) },
+      history: walName.kind === 'history' ? await readFile(path) : null,
+    }
+  } catch (thrown) {
+    throw fileError('read WAL file', path, thrown)
   }
 }
 
