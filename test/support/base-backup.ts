@@ -29,7 +29,13 @@ export async function baseBackup(
       '--checkpoint=fast',
       '--no-sync',
     ),
-    { cwd: server.folder, stdio: ['ignore', 'ignore', 'pipe'], ...asUnprivileged() },
+    // It waits for the archiver; and while it does, no timeout of the test runner's can fire.
+    {
+      cwd: server.folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 120_000,
+      ...asUnprivileged(),
+    },
   )
 }
 
