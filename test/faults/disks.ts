@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { makeFolder, ownByUnprivileged } from '../support/folder.ts'
+import { findProgram } from '../support/parts.ts'
+
+const isRoot = process.getuid?.() === 0
+
+/** Root may mount; containers often have no loop devices. In CI a machine that has them must do. */
+export const hasLoopDevices =
+  isRoot &&
+  existsSync('/dev/loop-control') &&
+  findProgram('mkfs.ext4') !== undefined &&
+  findProgram('perl') !== undefined
+
+export const canMount = isRoot
+
+/** An ext4 file system that can lose its power. */
+export interface Disk {
+  readonly folder: string
+  /** Everything so far is written, as if days had gone by. */
+  settle(): void
+  /** What was not fsynced is lost; resolves when the disk is mounted again. */
+  cutPower(): Promise<void>
+  remove(): Promise<void>
+}
+
+/** EXT4_IOC_SHUTDOWN of ext4.h, with EXT4_GOING_FLAGS_NOLOGFLUSH: nothing more reaches the disk. */
+const shutdown =
+  'open my $d, "<", $ARGV[0] or die $!; my $flags = pack "L", 2; ioctl $d, 0x8004587d, $flags or die $!'
+
+export function makeDisk(parent: string, name: string): Disk {
+  const folder = makeFolder(parent, name)
+  const image = join(parent, `${name}.image`)
+  execFileSync('truncate', ['-s', '256M', image])
+  execFileSync('mkfs.ext4', ['-q', '-F', image])
+  const mount = () => execFileSync('mount', ['-o', 'loop', image, folder])
+  mount()
+  ownByUnprivileged(folder)
+  const settle = () => execFileSync('sync', ['-f', folder])
+  settle()
+  return {
+    folder,
+    settle,
+    async cutPower() {
+      execFileSync('perl', ['-e', shutdown, folder])
+      await unmount(folder)
+      mount()
+    },
+    remove: () => unmount(folder),
+  }
+}
+
+/** A disk in memory; `options` as mount(8) has them for tmpfs. */
+export function mountMemory(folder: string, options: string): { remount(options: string): void } {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'pgarch-test', folder])
+  ownByUnprivileged(folder)
+  return { remount: (change) => execFileSync('mount', ['-o', `remount,${change}`, folder]) }
+}
+
+/** A server's session that has just ended may still be in it. */
+export async function unmount(folder: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      execFileSync('umount', [folder], { stdio: ['ignore', 'ignore', 'pipe'] })
+      return
+    } catch (error) {
+      if (tries === 100) throw error
+      await sleep(50)
+    }
+  }
+}
