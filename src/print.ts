@@ -16,7 +16,7 @@ export function printRows<Row>(
 ): void {
   if (options.json) printJson(rows)
   else if (rows.length === 0) printLine(options.none)
-  else printLine(layOut(rows, columns))
+  else printLine(layOut(rows.map(withPlainTexts), columns))
 }
 
 /** One thing's properties, a line each; or as one JSON object. */
@@ -27,7 +27,7 @@ export function printFields(fields: Readonly<Record<string, unknown>>, json?: bo
   }
   const width = Math.max(...Object.keys(fields).map((name) => name.length))
   for (const [name, value] of Object.entries(fields)) {
-    printLine(`${chalk.bold(name.padEnd(width))}  ${value ?? '-'}`)
+    printLine(`${chalk.bold(name.padEnd(width))}  ${plain(String(value ?? '-'))}`)
   }
 }
 
@@ -40,7 +40,30 @@ export function printLine(line = ''): void {
 }
 
 /** Good, doubtful and bad, for a cell's text; plain where standard output is no terminal. */
-export const tone = { good: chalk.green, doubtful: chalk.yellow, bad: chalk.red }
+export const tone = {
+  good: (text: string) => chalk.green(plain(text)),
+  doubtful: (text: string) => chalk.yellow(plain(text)),
+  bad: (text: string) => chalk.red(plain(text)),
+}
+
+/** In one line, and nothing in it that steers a terminal: hosts send texts that a DBA then looks at. */
+export function plain(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
+}
+
+/** The same in all that a row holds, before its columns are made and given colours. */
+function withPlainTexts<Value>(value: Value): Value {
+  if (typeof value === 'string') return plain(value) as Value
+  if (Array.isArray(value)) return value.map(withPlainTexts) as Value
+  if (!isPlainObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [name, withPlainTexts(one)]),
+  ) as Value
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value?.constructor === Object
+}
 
 function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const table = new Table({
