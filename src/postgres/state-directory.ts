@@ -1,4 +1,4 @@
-import { chmod, constants, lstat, mkdir, open, readdir } from 'node:fs/promises'
+import { chmod, constants, type FileHandle, lstat, mkdir, open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { syncDirectory } from '../fs/durable.ts'
@@ -18,7 +18,7 @@ export function stateDirectoryOf(base: string, dataDirectory: { readonly path: s
 
 /**
  * Makes the state directory, durably, for the data directory's owner alone, and returns its path; one
- * that is there already is checked. Root can always make it; the owner where permissions allow.
+ * that is there already is checked, and closed to others. Root can always make it; the owner where permissions allow.
  * `unusable` otherwise.
  */
 export async function createStateDirectory(
@@ -33,7 +33,10 @@ export async function createStateDirectory(
       // Its owner must be able to pass through, whatever root's umask is.
       if (await makeDirectory(parent, 0o755)) await chmod(parent, 0o755)
     }
-    if ((await makeDirectory(path, 0o700)) && user === 0) await giveTo(dataDirectory, path)
+    if ((await makeDirectory(path, 0o700)) && user === 0) {
+      const { uid, gid } = dataDirectory
+      await withDirectory(path, (directory) => directory.chown(uid, gid))
+    }
   } catch (thrown) {
     throw fileError('create state directory', path, thrown, hint)
   }
@@ -79,11 +82,14 @@ async function makeDirectory(path: string, mode: number): Promise<boolean> {
 }
 
 /** By descriptor and not through a link, as a parent directory may be under somebody's control. */
-async function giveTo({ uid, gid }: DataDirectory, path: string): Promise<void> {
+async function withDirectory(
+  path: string,
+  use: (directory: FileHandle) => Promise<void>,
+): Promise<void> {
   const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
   const directory = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
-    await directory.chown(uid, gid)
+    await use(directory)
   } finally {
     await directory.close()
   }
@@ -103,6 +109,15 @@ async function checkOwner(path: string, dataDirectory: DataDirectory): Promise<v
         `${dataDirectory.uid}`,
       { hint: 'Give it to that user with chown -R, or remove it and run "pgarch register" again.' },
     )
+  }
+  if ((status.mode & 0o077) !== 0) await closeToOthers(path)
+}
+
+async function closeToOthers(path: string): Promise<void> {
+  try {
+    await withDirectory(path, (directory) => directory.chmod(0o700))
+  } catch (thrown) {
+    throw fileError('close state directory to others', path, thrown, hint)
   }
 }
 

@@ -51,6 +51,13 @@ describe.runIf(isRoot)('as root', () => {
     expect(mode(base)).toBe(0o711)
   })
 
+  test('closes to others what is open to them', async () => {
+    const made = await createStateDirectory(folder.path, dataDirectory)
+    chmodSync(made, 0o777)
+    await createStateDirectory(folder.path, dataDirectory)
+    expect(mode(made)).toBe(0o700)
+  })
+
   test('does not follow a link that somebody has laid', async () => {
     const path = stateDirectoryOf(folder.path, dataDirectory)
     const victim = join(folder.path, 'victim')
