@@ -13,10 +13,10 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 /** For options that take a TCP port. */
 export const portNumber = numberBetween(1, 65_535)
 
-/** `500GB`, with PostgreSQL's units, to bytes. */
+/** `500GB`, with PostgreSQL's units, or bytes alone, to bytes. */
 export function byteSize(text: string): number {
   try {
-    return size(text)
+    return /^\d+$/.test(text) ? size(`${text}B`) : size(text)
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }

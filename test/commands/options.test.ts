@@ -22,7 +22,7 @@ it.each([
   [pastTime, 'yesterday'],
   [pastTime, '2 weeks'],
 ])('%o refuses %j', (parse, text) => {
-  expect(() => parse(text)).toThrow(/takes|is not a time/)
+  expect(() => parse(text)).toThrow(/takes|is not a (time|size)/)
 })
 
 it('how long ago, and times with and without a zone', () => {
