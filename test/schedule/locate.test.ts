@@ -43,6 +43,8 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       file: null,
       paths: [],
       localHosts: [],
+      localMembers: [],
+      lostPaths: [],
       dropped: false,
     })
   })

@@ -122,7 +122,7 @@ test('the agent may call its functions, and nothing else', async () => {
   expect(new Set(others)).toEqual(new Set(['42501']))
   expect(make).toBe('42501')
   const callable = calls.filter(({ outcome }) => outcome !== '42501').map(({ name }) => name)
-  expect(callable).toEqual(['drop_wal', 'locate', 'record', 'route', 'schema_version'])
+  expect(callable).toEqual(['deliver', 'drop_wal', 'locate', 'record', 'route', 'schema_version'])
 })
 
 test('the monitor reads everything but credentials', async () => {
