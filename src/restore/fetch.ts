@@ -7,6 +7,7 @@ import { parseWalName } from '../wal/names.ts'
 import { fetchDecision } from './exit-policy.ts'
 import { placeRecordedHistory, placeRememberedHistory, rememberHistory } from './known-history.ts'
 import { ownArchive } from './own-archive.ts'
+import { removeLeftovers } from './place.ts'
 import { doubtful, placed, type Round } from './round.ts'
 import { search } from './search.ts'
 import { type FetchRequest, identifyTarget, type Target } from './target.ts'
@@ -37,6 +38,7 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
     )
   }
   const target = await identifyTarget(request, config)
+  await removeLeftovers(target.walPath)
   try {
     return await fetchPatiently(request.walName, target, config)
   } finally {

@@ -9,7 +9,7 @@ import { log } from '../log.ts'
 import { parseWalName } from '../wal/names.ts'
 import { parseTimelineHistory } from '../wal/timeline-history.ts'
 import { place, temporaryName } from './place.ts'
-import type { Target } from './target.ts'
+import { membershipOf, type Target } from './target.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 /*
@@ -35,11 +35,11 @@ export async function placeRecordedHistory(
 }
 
 /** Keeps the timeline history placed at %p for a time when nothing answers; on registered hosts. */
-export async function rememberHistory({ stateDirectory, walPath }: Target, walName: string) {
-  if (stateDirectory === undefined) return
-  const remembered = join(stateDirectory, 'history', walName)
+export async function rememberHistory(target: Target, walName: string) {
+  const remembered = rememberedFile(target, walName)
+  if (remembered === undefined) return
   try {
-    const content = await readFile(walPath)
+    const content = await readFile(target.walPath)
     // Other content was set aside since, after a conflict.
     const before = await readFile(remembered).catch(() => undefined)
     if (before?.equals(content)) return
@@ -57,11 +57,9 @@ export async function rememberHistory({ stateDirectory, walPath }: Target, walNa
  * where it looks itself after a miss (RestoreArchivedFile, xlogarchive.c); false without either.
  */
 export async function placeRememberedHistory(target: Target, walName: string) {
-  const { stateDirectory, walPath, role } = target
-  const files = [
-    ...(stateDirectory === undefined ? [] : [join(stateDirectory, 'history', walName)]),
-    ...(role === 'pg_rewind' ? [] : [join(dirname(walPath), walName)]),
-  ]
+  const { walPath, role } = target
+  const inServer = role === 'pg_rewind' ? undefined : join(dirname(walPath), walName)
+  const files = [rememberedFile(target, walName), inServer].filter((file) => file !== undefined)
   const known = files.find((file) => existsSync(file))
   if (known === undefined) return false
   const content = await readFile(known).catch((thrown) => {
@@ -71,10 +69,17 @@ export async function placeRememberedHistory(target: Target, walName: string) {
   return true
 }
 
+/** Each cluster's apart: a data directory may become another one's, and its histories are others. */
+function rememberedFile(target: Target, walName: string): string | undefined {
+  const member = membershipOf(target)
+  if (member === undefined || target.stateDirectory === undefined) return undefined
+  return join(target.stateDirectory, 'history', member.fingerprint, walName)
+}
+
 async function placeContent(content: Buffer, walName: string, walPath: string) {
   const name = parseWalName(walName)
   if (name?.kind === 'history') parseTimelineHistory(content.toString('utf8'), name.timeline)
-  const temporary = await temporaryName(walPath, 0)
+  const temporary = temporaryName(walPath)
   await writeFile(temporary, content, { flag: 'wx' }).catch((thrown) => {
     throw fileError('write', temporary, thrown)
   })

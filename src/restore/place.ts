@@ -1,4 +1,5 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readdir, readFile, rename } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { describeError, PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
@@ -62,12 +63,24 @@ export async function place(temporary: string, walPath: string): Promise<void> {
   })
 }
 
+let copies = 0
+
 /**
- * A name beside %p for a copy in the making: on the same file system, and none that PostgreSQL reads.
- * It is the same in every call, so that a killed fetch's leftover is removed by the next.
+ * A name beside %p for a copy in the making: on the same file system, none that PostgreSQL reads, and
+ * used once, as a get that hung and was given up may still remove its own.
  */
-export async function temporaryName(walPath: string, number: number): Promise<string> {
-  const name = `${walPath}.pgarch-${number}.tmp`
-  await removeIfThere(name)
-  return name
+export function temporaryName(walPath: string): string {
+  return `${walPath}.pgarch-${process.pid}-${++copies}.tmp`
+}
+
+/** Removes what calls that were killed left beside %p: PostgreSQL runs one at a time for it. */
+export async function removeLeftovers(walPath: string): Promise<void> {
+  const directory = dirname(walPath)
+  const start = `${basename(walPath)}.pgarch-`
+  const names = await readdir(directory).catch((thrown) => {
+    throw fileError('read directory', directory, thrown)
+  })
+  for (const name of names) {
+    if (name.startsWith(start) && name.endsWith('.tmp')) await removeIfThere(join(directory, name))
+  }
 }

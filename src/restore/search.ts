@@ -91,7 +91,7 @@ async function ask(path: PathDescription, wanted: Search, config: Config): Promi
   if (timeLeft <= 0) return noTimeLeft(path)
   const sshConnectTimeout = Math.min(config.sshConnectTimeout, timeLeft)
   const stallTimeout = Math.min(config.stallTimeout, timeLeft)
-  const file = await temporaryName(walPath, path.id)
+  const file = temporaryName(walPath)
   try {
     const limits = { ...config, sshConnectTimeout, stallTimeout }
     const digest = await withPath(path, limits, (store) =>

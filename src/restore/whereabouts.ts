@@ -55,7 +55,7 @@ async function askedWhereabouts(walName: string, target: Target, config: Config)
     )
     rests?.note(scheduleRest, 'worked')
     await keepPaths(target, location)
-    return { ...location, incomplete: null }
+    return { ...location, incomplete: whyIncomplete(location) }
   } catch (error) {
     if (!(error instanceof PgarchError)) throw error
     if (mayPass(error) && !rests?.isResting(scheduleRest)) rests?.note(scheduleRest, 'failed')
@@ -63,6 +63,32 @@ async function askedWhereabouts(walName: string, target: Target, config: Config)
     if (remembered === undefined) throw error
     return { ...remembered, incomplete: error }
   }
+}
+
+/** Why places that could hold the file may be missing in the database's answer; null: none is. */
+function whyIncomplete(location: Location): PgarchError | null {
+  const { clusterName, paths, lostAPath, asOfStandby, namesakes } = location
+  if (asOfStandby) {
+    return new PgarchError(
+      'unreachable',
+      'a standby of the scheduling database answered, which may not know the newest paths and files',
+      { hint: 'Name its primary in the URL, and add target_session_attrs=read-write.' },
+    )
+  }
+  if (paths.length === 0 && !lostAPath) {
+    return new PgarchError('unusable', `cluster "${clusterName}" has no archive path to ask`, {
+      hint: 'See "pgarch route list". Where it has none yet, nobody can tell what is archived.',
+    })
+  }
+  if (namesakes.length > 0) {
+    const names = namesakes.map((name) => `"${name}"`).join(', ')
+    return new PgarchError(
+      'refused',
+      `${names} and cluster "${clusterName}" have one system identifier, and either may have archived it`,
+      { hint: 'Say in restore_command whose WAL is wanted: add --cluster and its name.' },
+    )
+  }
+  return null
 }
 
 /** Passed over because it failed lately. */

@@ -112,6 +112,8 @@ export interface Location {
   readonly localMembers: readonly { readonly memberId: string; readonly host: string }[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */
   readonly dropped: boolean
+  /** Whether any path of the cluster was declared lost. */
+  readonly lostAPath: boolean
   /** A standby of the scheduling database answered: it may not know the newest paths and files. */
   readonly asOfStandby: boolean
   /**

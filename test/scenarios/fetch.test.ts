@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encode } from '../../src/stores/stored-file.ts'
-import { makeDataDirectory } from '../support/data-directory.ts'
+import { baseBackup } from '../support/base-backup.ts'
+import { makeDataDirectory, markReady } from '../support/data-directory.ts'
 import {
   archiveSegment,
   endNoisySegment,
@@ -24,7 +25,7 @@ import {
 import { makeFolder, ownByUnprivileged } from '../support/folder.ts'
 import { installation } from '../support/installation.ts'
 import { type Line, startLine } from '../support/line.ts'
-import type { Server } from '../support/postgres.ts'
+import { type Server, startFrom } from '../support/postgres.ts'
 import { filesOf, fingerprintOf, sha256 } from '../support/rows.ts'
 import { startSshd } from '../support/sshd.ts'
 import { asUnprivileged } from '../support/unprivileged.ts'
@@ -136,6 +137,7 @@ describe('a host that nobody registered', () => {
     const one = makeHost(shared)
     const two = makeHost(shared)
     for (const host of [one, two]) writeFileSync(join(host, 'pg_wal', name), content)
+    markReady(one, name)
     await fleet.admin('register', '--offline', '--name', 'one', '--pgdata', one)
     await fleet.admin('register', '--offline', '--new', '--name', 'two', '--pgdata', two)
     await fleet.admin('route', 'set', 'one', 'madrid', '--priority', '1')
@@ -298,6 +300,62 @@ describe('the answer', () => {
   })
 })
 
+describe('is not 1 where something could be missing in the answer itself:', () => {
+  const missing = '0000000100000000000000FF'
+
+  it('a cluster has no path yet', async () => {
+    const host = makeHost('7000000000000000051')
+    const made = makeSegment({
+      segno: 5,
+      walSegmentSize: megabyte,
+      systemIdentifier: '7000000000000000051',
+    })
+    writeFileSync(join(host, 'pg_wal', '000000010000000000000005'), made)
+    await fleet.admin('register', '--offline', '--name', 'bare', '--pgdata', host)
+    data = host
+    const { status, stderr } = await fetch(missing, { environment: impatient })
+    expect(status).toBe(200)
+    expect(stderr).toContain('cluster "bare" has no archive path to ask')
+  })
+
+  it('a copy of a cluster has all that is older with the other one', async () => {
+    const shared = '7000000000000000052'
+    const made = makeSegment({ segno: 5, walSegmentSize: megabyte, systemIdentifier: shared })
+    const [first, second] = [makeHost(shared), makeHost(shared)]
+    for (const host of [first, second]) {
+      writeFileSync(join(host, 'pg_wal', '000000010000000000000005'), made)
+    }
+    await fleet.admin('register', '--offline', '--name', 'original', '--pgdata', first)
+    await fleet.admin('register', '--offline', '--new', '--name', 'copied', '--pgdata', second)
+    for (const name of ['original', 'copied']) {
+      await fleet.admin('route', 'set', name, 'madrid', '--priority', '1')
+    }
+    data = second
+    const { status, stderr } = await fetch(missing)
+    expect(status).toBe(200)
+    expect(stderr).toMatch(
+      /"original" and cluster "copied" have one system identifier[\s\S]*--cluster/,
+    )
+    expect((await fetch(missing, { words: ['--cluster', 'copied'] })).status).toBe(1)
+    expect((await fetch(missing, { words: ['--cluster', 'original'] })).status).toBe(1)
+  })
+
+  it('a standby of the scheduling database answers', async () => {
+    const backup = join(fleet.folder, 'schedule-standby')
+    await baseBackup(fleet.schedule, backup, { includeWal: true })
+    const standby = await startFrom(backup, { signal: 'standby', settings: { hot_standby: true } })
+    const environment = {
+      ...impatient,
+      PGARCH_SCHEDULE_URL: standby.url('pgarch', 'pgarch_agent'),
+    }
+    expect((await fetch(segment, { environment })).status).toBe(0)
+    const { status, stderr } = await fetch(missing, { environment })
+    expect(status).toBe(200)
+    expect(stderr).toMatch(/a standby of the scheduling database answered[\s\S]*read-write/)
+    await standby.stop('immediate')
+  })
+})
+
 describe('a timeline history', () => {
   const history = '00000002.history'
   const to = 'pg_wal/RECOVERYHISTORY'
@@ -325,6 +383,7 @@ describe('a timeline history', () => {
     })
     writeFileSync(join(member, 'pg_wal', segmentName), made)
     writeFileSync(join(member, 'pg_wal', history), content)
+    markReady(member, history)
     await fleet.admin('register', '--offline', '--name', 'lines', '--pgdata', member)
     const root = await fleet.addPath('rome')
     await fleet.admin('route', 'set', 'lines', 'rome', '--priority', '1')
@@ -334,10 +393,15 @@ describe('a timeline history', () => {
     rmSync(join(member, 'pg_wal', history))
 
     data = member
-    expect((await fetch(history, { to })).status).toBe(0)
+    expect(await fetch(history, { to })).toMatchObject({ status: 0, stderr: '' })
     rmSync(join(data, to))
     expect((await fetch(history, { to, environment })).status).toBe(0)
     expect(readFileSync(join(data, to))).toEqual(content)
+
+    // Another cluster's, in the same data directory, are others.
+    rmSync(join(data, to))
+    await fleet.admin('register', '--offline', '--new', '--name', 'lines2', '--pgdata', member)
+    expect((await fetch(history, { to, environment })).status).toBe(200)
   })
 })
 
@@ -354,7 +418,7 @@ it('what a killed fetch left is removed by the next, and has no final name', asy
   await inMidTransfer
   process.kill(-(child.pid ?? 0), 'SIGKILL')
   await once(child, 'close')
-  expect(walDirectory()).toEqual([expect.stringMatching(/^RECOVERYXLOG\.pgarch-\d+\.tmp$/)])
+  expect(walDirectory()).toEqual([expect.stringMatching(/^RECOVERYXLOG\.pgarch-\d+-\d+\.tmp$/)])
   expect((await fetch(segment)).status).toBe(0)
   expect(walDirectory()).toEqual(['RECOVERYXLOG'])
 })
