@@ -1,30 +1,25 @@
 import { hostname } from 'node:os'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { readFingerprint, writeFingerprint } from '../postgres/fingerprint.ts'
-import { readLife } from '../postgres/life.ts'
 import { type Member, readMember, writeMember } from '../postgres/member.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
-import {
-  type Connection,
-  connectToProduction,
-  readServerState,
-  type ServerState,
-} from '../postgres/production.ts'
 import { createStateDirectory } from '../postgres/state-directory.ts'
 import { findWalSegmentSize } from '../postgres/wal-segment-size.ts'
 import { withScheduling } from '../resources.ts'
 import {
   type ClusterProperties,
   createCluster,
-  findCluster,
   listClustersByIdentifier,
   succeedCluster,
 } from '../schedule/clusters.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { enrolMember, findMember } from '../schedule/members.ts'
 import { inTransaction, lockIdentifier } from '../schedule/transaction.ts'
+import { findOthersAtWork, findPredecessor } from './predecessor.ts'
+import { type Production, withProduction } from './production-server.ts'
 import { type Decision, decideRegistration, type KnownCluster } from './registration.ts'
 
 export interface RegisterRequest {
@@ -36,12 +31,6 @@ export interface RegisterRequest {
   /** Role on the production server; otherwise the operating system user's name. */
   readonly pguser: string | undefined
   readonly properties: ClusterProperties
-}
-
-/** A production server that was connected to. */
-export interface Production {
-  readonly connection: Connection
-  readonly state: ServerState
 }
 
 export interface Registration {
@@ -93,7 +82,7 @@ async function registerAt(
   schedule: Schedule,
 ): Promise<Registration> {
   const { dataDirectory, stateDirectory, production } = place
-  const present = await readMember(stateDirectory, config.member)
+  const present = await readPresent(stateDirectory, config)
   const { action, member } = await inTransaction(schedule, async () => {
     await lockIdentifier(schedule, dataDirectory.systemIdentifier)
     return await decideAndEnrol(place, present, request, schedule)
@@ -101,6 +90,18 @@ async function registerAt(
   if (action !== 'keep') await writeMember(stateDirectory, member)
   const fingerprintStored = await storeFingerprint(production, member)
   return { action, member, dataDirectory, stateDirectory, fingerprintStored }
+}
+
+/** A file that is damaged, or of a newer pgarch, gives way to a new one. */
+async function readPresent(stateDirectory: string, config: Config): Promise<Member | undefined> {
+  try {
+    return await readMember(stateDirectory, config.member)
+  } catch (thrown) {
+    const isOurs = config.member === undefined || config.member === ''
+    if (!isOurs || !(thrown instanceof PgarchError) || thrown.failure !== 'unusable') throw thrown
+    log.warning(thrown.message, 'It counts as none.')
+    return undefined
+  }
 }
 
 async function decideAndEnrol(
@@ -111,12 +112,17 @@ async function decideAndEnrol(
 ): Promise<{ action: Decision['action']; member: Member }> {
   const { systemIdentifier } = dataDirectory
   const sameIdentifier = await listClustersByIdentifier(schedule, systemIdentifier)
+  const predecessor = await findPredecessor(present, production, systemIdentifier, schedule)
   const decision = decideRegistration({
     name: request.name,
     intent: request.intent,
     membership: await currentMembership(present, systemIdentifier, schedule),
     sameIdentifier,
-    predecessor: await findPredecessor(present, production, systemIdentifier, schedule),
+    predecessor,
+    othersAtWork:
+      predecessor === undefined
+        ? []
+        : await findOthersAtWork(predecessor, dataDirectory.path, schedule),
   })
   const { action } = decision
   if (action === 'keep' && present !== undefined) return { action, member: present }
@@ -176,21 +182,6 @@ async function currentMembership(
   return await findMember(schedule, present)
 }
 
-/** By the fingerprint that came along, which pg_upgrade keeps while it changes the identifier. */
-async function findPredecessor(
-  present: Member | undefined,
-  production: Production | undefined,
-  systemIdentifier: string,
-  schedule: Schedule,
-): Promise<KnownCluster | undefined> {
-  const stored = production && (await readFingerprint(production.connection))
-  const fingerprint = stored?.fingerprint ?? present?.fingerprint
-  if (fingerprint === undefined) return undefined
-  const cluster = await findCluster(schedule, fingerprint)
-  const differs = cluster !== undefined && cluster.systemIdentifier !== systemIdentifier
-  return differs && cluster.active ? cluster : undefined
-}
-
 /** False where it must follow later: offline, or on a standby whose primary has none yet. */
 async function storeFingerprint(
   production: Production | undefined,
@@ -202,36 +193,4 @@ async function storeFingerprint(
     return true
   }
   return (await readFingerprint(production.connection))?.fingerprint === fingerprint
-}
-
-async function withProduction(
-  { offline, pguser }: RegisterRequest,
-  dataDirectory: DataDirectory,
-  use: (production: Production | undefined) => Promise<void>,
-): Promise<void> {
-  if (offline) {
-    await use(undefined)
-    return
-  }
-  const life = await readLife(dataDirectory.path)
-  if (life?.socketDirectory === undefined) {
-    throw new PgarchError('unusable', `no server runs on "${dataDirectory.path}"`, {
-      hint: 'Start it, or add --offline: the fingerprint then follows when it is registered again.',
-    })
-  }
-  const { socketDirectory, port } = life
-  const user = pguser === undefined ? {} : { user: pguser }
-  const connection = await connectToProduction({ socketDirectory, port, ...user })
-  try {
-    const state = await readServerState(connection)
-    if (state.systemIdentifier !== dataDirectory.systemIdentifier) {
-      throw new PgarchError(
-        'refused',
-        `the server on socket "${socketDirectory}", port ${port}, is not the one of "${dataDirectory.path}"`,
-      )
-    }
-    await use({ connection, state })
-  } finally {
-    await connection.end()
-  }
 }

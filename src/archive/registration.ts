@@ -15,6 +15,8 @@ export interface Situation {
    * another system identifier: what was here before pg_upgrade.
    */
   readonly predecessor: KnownCluster | undefined
+  /** The predecessor's members elsewhere that archive still. */
+  readonly othersAtWork: readonly { readonly host: string; readonly dataDirectory: string }[]
 }
 
 export interface KnownCluster {
@@ -30,16 +32,47 @@ export type Decision =
 
 /** Whether registering means nothing, a further member, a new cluster, or an upgraded one; or `refused`. */
 export function decideRegistration(situation: Situation): Decision {
-  const { intent, membership, sameIdentifier, predecessor, name } = situation
+  const { intent, membership, sameIdentifier, predecessor, othersAtWork, name } = situation
   const isCopy = intent === 'new' && (membership === undefined || membership.name !== name)
   if (isCopy) return { action: 'create', name: requireName(name) }
   if (membership !== undefined) return { action: 'keep', cluster: matchName(membership, name) }
   if (intent === 'member') return { action: 'enrol', cluster: chooseCluster(sameIdentifier, name) }
   if (sameIdentifier.length > 0) throw alreadyKnown(sameIdentifier)
   if (predecessor !== undefined) {
-    return { action: 'succeed', name: name ?? predecessor.name, predecessor }
+    if (name !== undefined && name !== predecessor.name) throw carriesAnother(predecessor, name)
+    const [other] = othersAtWork
+    if (other !== undefined) throw stillAtWork(predecessor, other)
+    return { action: 'succeed', name: predecessor.name, predecessor }
   }
   return { action: 'create', name: requireName(name) }
+}
+
+/** A dump brings the fingerprint along, too: to succeed would retire a cluster that is in use. */
+function carriesAnother(predecessor: KnownCluster, name: string): PgarchError {
+  return new PgarchError(
+    'refused',
+    `this server carries the fingerprint of cluster "${predecessor.name}"`,
+    {
+      hint:
+        'If pg_upgrade made it: repeat without --name, and rename it later with "pgarch cluster ' +
+        `rename". If it is a server of its own, into which a dump was restored: --new --name ${name}.`,
+    },
+  )
+}
+
+function stillAtWork(
+  predecessor: KnownCluster,
+  { host, dataDirectory }: Situation['othersAtWork'][number],
+): PgarchError {
+  return new PgarchError(
+    'refused',
+    `cluster "${predecessor.name}" archived from "${dataDirectory}" on host "${host}" within the last hour`,
+    {
+      hint:
+        'If this is a server of its own, into which a dump was restored: add --new --name NAME. If ' +
+        'pg_upgrade made it: stop the old server there, and repeat this an hour later.',
+    },
+  )
 }
 
 function requireName(name: string | undefined): string {

@@ -4,17 +4,24 @@ import { PgarchError } from '../errors.ts'
 import { ask, type Connection } from '../postgres/production.ts'
 
 export interface ServerSettings {
+  readonly wal_level: string
   readonly archive_mode: string
   readonly archive_command: string
+  readonly archive_timeout: string
   readonly restore_command: string
 }
 
-/** What goes into postgresql.conf, for a launcher's absolute path. */
+/**
+ * What goes into postgresql.conf, for a launcher's absolute path. wal_level stands first: with
+ * archive_mode alone, where that is minimal, a server does not start again.
+ */
 export function serverSettings(launcher: string): ServerSettings {
   const command = inShell(launcher)
   return {
+    wal_level: 'replica',
     archive_mode: 'on',
     archive_command: `${command} push %p %f`,
+    archive_timeout: '60s',
     restore_command: `${command} fetch %f %p`,
   }
 }
@@ -45,11 +52,12 @@ export async function applySettings(
   const current = await ask(
     connection,
     'read the settings',
-    `select name, setting from pg_settings
-     where name in ('archive_mode', 'archive_command', 'archive_library', 'restore_command')`,
+    `select name, setting, context from pg_settings
+     where name in ('wal_level', 'archive_mode', 'archive_command', 'archive_library',
+                    'archive_timeout', 'restore_command')`,
   )
-  const settingOf = (name: string) =>
-    String(current.find((row) => row.name === name)?.setting ?? '')
+  const rowOf = (name: string) => current.find((row) => row.name === name)
+  const settingOf = (name: string) => String(rowOf(name)?.setting ?? '')
   if (settingOf('archive_library') !== '') {
     throw new PgarchError(
       'refused',
@@ -62,15 +70,25 @@ export async function applySettings(
   const warnings: string[] = []
   for (const [name, value] of Object.entries(settings)) {
     const before = settingOf(name)
-    if (before === value || (name === 'archive_mode' && before === 'always')) continue
-    if (!['', 'off', '(disabled)'].includes(before)) warnings.push(`${name} was "${before}" before`)
+    if (before === value || sufficesAlready(name, before)) continue
+    if (!unset.includes(before)) warnings.push(`${name} was "${before}" before`)
     await ask(connection, `set ${name}`, `alter system set ${name} = ${literal(value)}`)
+    if (rowOf(name)?.context === 'postmaster') {
+      warnings.push(`${name} takes effect at the next restart of the server`)
+    }
   }
   await ask(connection, 'reload the settings', 'select pg_reload_conf()')
-  if (settingOf('archive_mode') === 'off') {
-    warnings.push('archive_mode takes effect at the next restart of the server')
-  }
   return warnings
+}
+
+/** What pg_settings shows where nobody has set anything that could be missed. */
+const unset: readonly string[] = ['', '0', 'off', 'minimal', '(disabled)']
+
+/** Whether what is set serves as well, and was perhaps chosen with care. */
+function sufficesAlready(name: string, setting: string): boolean {
+  if (name === 'wal_level') return setting !== 'minimal'
+  if (name === 'archive_mode') return setting === 'always'
+  return name === 'archive_timeout' && setting !== '0'
 }
 
 /** ALTER SYSTEM takes no parameters. */

@@ -14,6 +14,11 @@ export interface EnrolledMember {
   readonly lastSeen: Date | null
 }
 
+const select = `
+  select m.id as "memberId", d.id as fingerprint, d.name as "clusterName", m.host,
+         m.data_directory as "dataDirectory", m.enrolled, m.last_seen as "lastSeen"
+  from pgarch.arch_member m join pgarch.arch_db_info d on d.id = m.db_id`
+
 /** Makes a member and its credential; the scheduling database keeps only the credential's sha256. */
 export async function enrolMember(
   schedule: Schedule,
@@ -49,11 +54,21 @@ export function listMembers(
   fingerprint: string | null,
 ): Promise<EnrolledMember[]> {
   return schedule.query<EnrolledMember>(
-    `select m.id as "memberId", d.id as fingerprint, d.name as "clusterName", m.host,
-            m.data_directory as "dataDirectory", m.enrolled, m.last_seen as "lastSeen"
-     from pgarch.arch_member m join pgarch.arch_db_info d on d.id = m.db_id
+    `${select}
      where m.db_id = $1 or $1::uuid is null
      order by d.name, m.host, m.enrolled`,
+    [fingerprint],
+  )
+}
+
+/** Those of a cluster that pushed within the last hour. */
+export async function listMembersAtWork(
+  schedule: Schedule,
+  fingerprint: string,
+): Promise<EnrolledMember[]> {
+  return await schedule.query<EnrolledMember>(
+    `${select} where m.db_id = $1 and m.last_seen > now() - interval '1 hour'
+     order by m.last_seen desc`,
     [fingerprint],
   )
 }

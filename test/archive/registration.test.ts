@@ -3,12 +3,14 @@ import { decideRegistration, type Situation } from '../../src/archive/registrati
 
 const app = { fingerprint: '1', name: 'app' }
 const copy = { fingerprint: '2', name: 'copy' }
+const elsewhere = { host: 'north', dataDirectory: '/pg' }
 const unknown: Situation = {
   name: undefined,
   intent: undefined,
   membership: undefined,
   sameIdentifier: [],
   predecessor: undefined,
+  othersAtWork: [],
 }
 
 describe('what registering comes to', () => {
@@ -60,9 +62,14 @@ describe('what registering comes to', () => {
       { action: 'succeed', name: 'app', predecessor: app },
     ],
     [
-      'after pg_upgrade another name can be given',
-      { predecessor: app, name: 'app17' },
-      { action: 'succeed', name: 'app17', predecessor: app },
+      'after pg_upgrade its own name can be given',
+      { predecessor: app, name: 'app' },
+      { action: 'succeed', name: 'app', predecessor: app },
+    ],
+    [
+      'a server into which a dump was restored becomes a cluster of its own',
+      { intent: 'new', name: 'other', predecessor: app, othersAtWork: [elsewhere] },
+      { action: 'create', name: 'other' },
     ],
   ])('%s', (_title, situation, decision) => {
     expect(decideRegistration({ ...unknown, ...situation })).toEqual(decision)
@@ -82,6 +89,16 @@ describe('what registering comes to', () => {
       '--member of another name',
       { intent: 'member', name: 'other', sameIdentifier: [app] },
       'does not have this system identifier',
+    ],
+    [
+      'a fingerprint that came along, under another name',
+      { predecessor: app, name: 'other' },
+      'carries the fingerprint of cluster "app"',
+    ],
+    [
+      'to succeed a cluster that archives elsewhere',
+      { predecessor: app, othersAtWork: [elsewhere] },
+      'cluster "app" archived from "/pg" on host "north" within the last hour',
     ],
     ['a member by another name', { membership: app, name: 'copy' }, 'registered as cluster "app"'],
   ])('refused: %s', (_title, situation, message) => {

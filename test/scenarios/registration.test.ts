@@ -48,6 +48,15 @@ function stateDirectoryOf(dataDirectory: string, base = fleet.environment.PGARCH
   return join(base ?? '', dataDirectory, '@pgarch')
 }
 
+/** A segment that the server, which does not archive, has released for it all the same. */
+async function releaseSegment(): Promise<string> {
+  const name = await endSegment(server)
+  const status = join(server.dataDirectory, 'pg_wal/archive_status', `${name}.ready`)
+  writeFileSync(status, '')
+  ownByUnprivileged(status)
+  return name
+}
+
 async function fingerprintIn(of: Server): Promise<string | undefined> {
   const [table] = await of.query<{ exists: boolean }>(
     "select to_regclass('pgarch.fingerprint') is not null as exists",
@@ -96,6 +105,8 @@ describe('a new cluster', () => {
 
   it('is told its settings with absolute paths; its state directory is its own', async () => {
     const { stdout } = await register(['--pgdata', '.'], { cwd: server.dataDirectory })
+    expect(stdout).toContain("  wal_level = 'replica'\n")
+    expect(stdout).toContain("  archive_timeout = '60s'\n")
     expect(stdout).toContain(`  archive_command = '${launcher} push %p %f'\n`)
     expect(stdout).toContain(`  restore_command = '${launcher} fetch %f %p'\n`)
     const stateDirectory = stateDirectoryOf(server.dataDirectory)
@@ -190,7 +201,79 @@ it('a changed system identifier, as after pg_upgrade, makes a new fingerprint; t
   await upgraded.stop('immediate')
 })
 
+describe('a server into which a dump of another was restored', () => {
+  it('does not take the place of the cluster that the dump came from', async () => {
+    await fleet.admin('cluster', 'start', 'app')
+    const archived = await releaseSegment()
+    const pushed = await fleet.pgarch(['push', `pg_wal/${archived}`, archived], {
+      cwd: server.dataDirectory,
+    })
+    expect(pushed).toMatchObject({ status: 0, stderr: '' })
+    const other = await startServer({ walSegmentSizeMegabytes: 1 })
+    const fingerprint = await fingerprintOf(fleet, 'app')
+    await other.query('create schema pgarch')
+    await other.query(
+      'create table pgarch.fingerprint (id int primary key default 1, uuid uuid, wal_segment_size int, ' +
+        'create_time timestamptz not null default now())',
+    )
+    await other.query(`insert into pgarch.fingerprint values (1, '${fingerprint}', 1048576)`)
+
+    const place = ['--pgdata', other.dataDirectory]
+    const named = await register(['--name', 'other', ...place])
+    expect(named.status).toBe(1)
+    expect(named.stderr).toMatch(
+      /carries the fingerprint of cluster "app"\n.*HINT: .*without --name.*--new --name other/,
+    )
+    const unnamed = await register(place)
+    expect(unnamed.status).toBe(1)
+    expect(unnamed.stderr).toContain(
+      `cluster "app" archived from "${server.dataDirectory}" on host`,
+    )
+    const state = "select active_status as active from pgarch.arch_db_info where name = 'app'"
+    expect(await fleet.rows(state)).toEqual([{ active: true }])
+
+    const own = await register(['--new', '--name', 'other', ...place])
+    expect(own).toMatchObject({ status: 0, stderr: '' })
+    expect(await fingerprintIn(other)).toBe(await fingerprintOf(fleet, 'other'))
+    expect(await fingerprintOf(fleet, 'other')).not.toBe(fingerprint)
+    await other.stop('immediate')
+  })
+})
+
+it('a damaged member.json gives way to a new one', async () => {
+  const place = ['--pgdata', server.dataDirectory]
+  const file = join(stateDirectoryOf(server.dataDirectory), 'member.json')
+  writeFileSync(file, '{')
+  const asked = await register(place)
+  expect(asked.status).toBe(1)
+  expect(asked.stderr).toMatch(/WARNING: .*is damaged(.|\n)*HINT: .*--member/)
+  const enrolled = await register(['--member', '--name', 'app', ...place])
+  expect(enrolled.status).toBe(0)
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ clusterName: 'app' })
+})
+
 describe('--apply', () => {
+  it('makes a server that logs too little for an archive able to start, and to archive', async () => {
+    const minimal = await startServer({
+      walSegmentSizeMegabytes: 1,
+      settings: { wal_level: 'minimal', max_wal_senders: '0' },
+    })
+    const words = ['--name', 'minimal', '--apply', '--pgdata', minimal.dataDirectory]
+    const { status, stderr } = await register(words)
+    expect(status).toBe(0)
+    for (const name of ['wal_level', 'archive_mode']) {
+      expect(stderr).toContain(`${name} takes effect at the next restart`)
+    }
+    await minimal.stop('fast')
+    await minimal.start()
+    const [row] = await minimal.query(
+      `select string_agg(setting, ' ' order by name) as settings from pg_settings
+       where name in ('archive_mode', 'archive_timeout', 'wal_level')`,
+    )
+    expect(row).toEqual({ settings: 'on 60 replica' })
+    await minimal.stop('immediate')
+  })
+
   it('sets the settings and reloads the server', async () => {
     const { status, stdout, stderr } = await register(['--apply', '--pgdata', server.dataDirectory])
     expect(status).toBe(0)
@@ -238,7 +321,7 @@ it.runIf(process.getuid?.() === 0)(
     for (const name of ['.', ...readdirSync(stateDirectory)]) {
       expect(statSync(join(stateDirectory, name)).uid).toBe(unprivileged.uid)
     }
-    const name = await endSegment(server)
+    const name = await releaseSegment()
     const pushed = await fleet.pgarch(['push', `pg_wal/${name}`, name], {
       cwd: server.dataDirectory,
       environment,
@@ -252,7 +335,7 @@ it('PGARCH_MEMBER takes the place of the state directory, as a path or as the co
   const membership = join(stateDirectoryOf(server.dataDirectory), 'member.json')
   const empty = makeFolder(fleet.folder, 'no-state')
   for (const value of [membership, readFileSync(membership, 'utf8')]) {
-    const name = await endSegment(server)
+    const name = await releaseSegment()
     const push = (environment: Record<string, string>) =>
       fleet.pgarch(['push', `pg_wal/${name}`, name], {
         cwd: server.dataDirectory,
