@@ -6,7 +6,13 @@ import { log } from '../log.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
-import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
+import {
+  type ArchivePath,
+  insertPath,
+  removePath,
+  updatePath,
+  usualReserveBytes,
+} from '../schedule/paths.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { resolveHost, type SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
@@ -101,8 +107,30 @@ export async function changePath(
   if (pinAnew || root !== path.rootPath) await testPath(changed, config)
   const { capacityBytes = path.capacityBytes, name = path.name } = change
   const { reserveBytes = path.reserveBytes } = change
-  const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
+  const sshIp = change.ssh === undefined ? path.sshIp : await resolveHost(change.ssh.host)
   await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes, reserveBytes })
+}
+
+/**
+ * Removes a path, and then its `pgarch-path`, so that the place can become a path again. The file
+ * stays, with a warning, where the place does not answer or is not this path's.
+ */
+export async function dropPath(
+  schedule: Schedule,
+  path: ArchivePath,
+  config: Config,
+): Promise<void> {
+  await removePath(schedule, path.id)
+  await actAsOwner(path)
+  try {
+    await withPath(path, config, (store) => store.remove('pgarch-path'))
+  } catch (thrown) {
+    if (!(thrown instanceof PgarchError)) throw thrown
+    log.warning(
+      `path "${path.name}" is removed, but not the file pgarch-path at its root: ${thrown.message}`,
+      'Before the place can become a path again, that file must be removed by hand.',
+    )
+  }
 }
 
 /** Proves again what adding the path proved. */

@@ -148,6 +148,8 @@ async function set(reference: string, options: SetOptions, command: Command): Pr
     const { fingerprint } = await requireCluster(schedule, reference)
     await updateCluster(schedule, fingerprint, options)
   })
+  const { printLine } = await import('../print.ts')
+  printLine(`Changed cluster "${reference}".`)
 }
 
 async function rename(
@@ -161,6 +163,8 @@ async function rename(
     const { fingerprint } = await requireCluster(schedule, reference)
     await renameCluster(schedule, fingerprint, name)
   })
+  const { printLine } = await import('../print.ts')
+  printLine(`Cluster "${reference}" is named "${name}".`)
 }
 
 function switchTo(position: Switch) {

@@ -113,6 +113,8 @@ async function set(
     const accept: AcceptHostKey = acceptHostKey(options.hostKey)
     await changePath(schedule, await requirePath(schedule, name), change, accept, config)
   })
+  const { printLine } = await import('../print.ts')
+  printLine(`Changed path "${options.rename ?? name}".`)
 }
 
 async function list(options: { readonly json?: true }, command: Command): Promise<void> {
@@ -177,6 +179,12 @@ async function setActive(name: string, active: boolean, command: Command): Promi
     const { id } = await requirePath(schedule, name)
     await setPathActive(schedule, id, active)
   })
+  const { printLine } = await import('../print.ts')
+  printLine(
+    active
+      ? `Path "${name}" is enabled.`
+      : `Path "${name}" is disabled; what it holds is still fetched.`,
+  )
 }
 
 async function test(name: string, _options: object, command: Command): Promise<void> {
@@ -190,11 +198,13 @@ async function test(name: string, _options: object, command: Command): Promise<v
 }
 
 async function remove(name: string, _options: object, command: Command): Promise<void> {
-  const { removePath, requirePath } = await import('../schedule/paths.ts')
-  await asAdmin(command, async (schedule) => {
-    const { id } = await requirePath(schedule, name)
-    await removePath(schedule, id)
-  })
+  const { dropPath } = await import('../archive/paths.ts')
+  const { requirePath } = await import('../schedule/paths.ts')
+  await asAdmin(command, async (schedule, config) =>
+    dropPath(schedule, await requirePath(schedule, name), config),
+  )
+  const { printLine } = await import('../print.ts')
+  printLine(`Removed path "${name}".`)
 }
 
 function stateOf({ active, lostTime }: ArchivePath): string {

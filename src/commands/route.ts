@@ -22,7 +22,7 @@ export function declare(program: Command, act: Act): void {
     .argument('[cluster]')
     .option('--json', 'as JSON')
     .action(act(list))
-  const change = (name: string, description: string, run: ChangeEntry) =>
+  const change = (name: string, description: string, done: string, run: ChangeEntry) =>
     route
       .command(name)
       .description(description)
@@ -30,16 +30,22 @@ export function declare(program: Command, act: Act): void {
       .argument('<path>')
       .action(
         act((cluster: string, path: string, _options: object, command: Command) =>
-          changeEntry(cluster, path, run, command),
+          changeEntry(cluster, path, run, done, command),
         ),
       )
-  change('enable', "let the cluster's files go there again", async (schedule, cluster, path) => {
-    const { setRouteActive } = await import('../schedule/routes.ts')
-    await setRouteActive(schedule, cluster, path, true)
-  })
+  change(
+    'enable',
+    "let the cluster's files go there again",
+    'serves again',
+    async (schedule, cluster, path) => {
+      const { setRouteActive } = await import('../schedule/routes.ts')
+      await setRouteActive(schedule, cluster, path, true)
+    },
+  )
   change(
     'disable',
     'let no more of its files go there; what lies there is still fetched',
+    'gets no more files of',
     async (schedule, cluster, path) => {
       const { setRouteActive } = await import('../schedule/routes.ts')
       await setRouteActive(schedule, cluster, path, false)
@@ -48,6 +54,7 @@ export function declare(program: Command, act: Act): void {
   change(
     'remove',
     "take a path that has none of its files out of the cluster's route",
+    'is no longer in the route of',
     async (schedule, cluster, path) => {
       const { removeRoute } = await import('../schedule/routes.ts')
       await removeRoute(schedule, cluster, path)
@@ -62,6 +69,7 @@ async function changeEntry(
   cluster: string,
   path: string,
   run: ChangeEntry,
+  done: string,
   command: Command,
 ): Promise<void> {
   const { requireCluster } = await import('../schedule/clusters.ts')
@@ -71,6 +79,8 @@ async function changeEntry(
     const { id } = await requirePath(schedule, path)
     await run(schedule, fingerprint, id)
   })
+  const { printLine } = await import('../print.ts')
+  printLine(`Path "${path}" ${done} cluster "${cluster}".`)
 }
 
 async function set(
@@ -84,6 +94,7 @@ async function set(
     cluster,
     path,
     (schedule, fingerprint, pathId) => setRoute(schedule, fingerprint, pathId, options.priority),
+    `has priority ${options.priority} for`,
     command,
   )
 }

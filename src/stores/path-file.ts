@@ -34,7 +34,8 @@ export async function checkPathFile(
   if (uuid === path.uuid) return
   const advice =
     options.unclaimed === true
-      ? 'If the scheduling database it belonged to is lost for good, add it with --adopt.'
+      ? 'If the scheduling database it belonged to is lost for good, add it with --adopt. If that ' +
+        `path was removed, remove the file ${fileName}.`
       : 'Is the right disk mounted?'
   throw new PgarchError('unusable', `path "${path.name}": "${path.rootPath}" is another path's`, {
     hint: `Its ${fileName} carries ${uuid ?? 'no uuid'}, not ${path.uuid}. ${advice}`,

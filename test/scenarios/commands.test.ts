@@ -151,6 +151,22 @@ describe('pgarch path', () => {
     await fleet.admin('path', 'remove', 'proved')
   })
 
+  it.each(['local', 'SFTP'])('a %s path that was removed can be added again', async (kind) => {
+    const name = `again-${kind}`
+    const root = await fleet.addPath(name, kind === 'SFTP' ? { sshd } : {})
+    const mark = readFileSync(join(root, 'pgarch-path'))
+    expect(await fleet.admin('path', 'remove', name)).toBe(`Removed path "${name}".\n`)
+    expect(existsSync(join(root, 'pgarch-path'))).toBe(false)
+
+    expect(await fleet.addPath(name, { root, ...(kind === 'SFTP' && { sshd }) })).toBe(root)
+    writeFileSync(join(root, 'pgarch-path'), mark)
+    const removed = await dba('path', 'remove', name)
+    expect(removed).toMatchObject({ status: 0, stdout: `Removed path "${name}".\n` })
+    expect(removed.stderr).toMatch(/but not the file pgarch-path .*: .*another path's\n.*by hand/)
+    expect(readFileSync(join(root, 'pgarch-path'))).toEqual(mark)
+    expectRefusal(await dba('path', 'add', name, '--root', root), /--adopt.*was removed/)
+  })
+
   it('set moves a path to another port; files go on to it', async () => {
     const moved = await startSshd({ folder: fleet.folder })
     const set = ['path', 'set', 'berlin', '--ssh', `${moved.user}@${moved.host}:${moved.port}`]
@@ -197,7 +213,9 @@ describe('pgarch route', () => {
       (await json<{ pathName: string; active: boolean }[]>('route', 'list', 'app'))
         .filter(({ active }) => active)
         .map(({ pathName }) => pathName)
-    await fleet.admin('route', 'set', 'app', 'paris', '--priority', '-5')
+    expect(await fleet.admin('route', 'set', 'app', 'paris', '--priority', '-5')).toBe(
+      'Path "paris" has priority -5 for cluster "app".\n',
+    )
     expect(await names()).toEqual(['berlin', 'paris'])
     await fleet.admin('route', 'set', 'app', 'paris', '--priority', '500')
     expect(await names()).toEqual(['paris', 'berlin'])
@@ -355,8 +373,8 @@ const clusterKeys = (
   'modifyTime'
 ).split(' ')
 const pathKeys = (
-  'id uuid name kind sshHost sshIp sshPort sshUser hostKey rootPath capacityBytes lostTime active ' +
-  'createTime modifyTime clusters'
+  'id uuid name kind sshHost sshIp sshPort sshUser hostKey rootPath capacityBytes reserveBytes lostTime lostBy ' +
+  'lostReason active createTime modifyTime clusters'
 ).split(' ')
 const routeKeys =
   'fingerprint clusterName pathId pathName priority active pathActive createTime modifyTime'.split(
@@ -364,8 +382,8 @@ const routeKeys =
   )
 const statusKeys = (
   'fingerprint name active switch switchReason switchAuthor switchTime route lastWalName ' +
-  'lastArchivedTime failures lastFailureTime lastError openConflicts droppedFiles localFiles ' +
-  'members concerns'
+  'lastArchivedTime failures lastFailureTime lastError openConflicts droppedFiles lostFiles ' +
+  'localFiles members concerns'
 ).split(' ')
 const logKeys = (
   'time fingerprint clusterName walName pathName host fullPath stored walSize storedBytes ' +
@@ -393,7 +411,7 @@ describe('the command line', () => {
 
   it('a database that cannot be reached is told in two lines, with a hint', async () => {
     const nobody = 'postgresql://postgres@127.0.0.1:1/pgarch'
-    const { status, stdout, stderr } = await dba('status', '--schedule', nobody)
+    const { status, stdout, stderr } = await dba('log', '--schedule', nobody)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toMatch(
       /^pgarch: ERROR: {2}scheduling database at 127.0.0.1:1: .*\npgarch: HINT: {2}.*\.\n$|^pgarch: ERROR: {2}.*\npgarch: HINT: {2}.*\?\n$/,
@@ -408,7 +426,7 @@ describe('the command line', () => {
       expect(stdout).toMatch(new RegExp(`^Usage: pgarch ${words.join(' ')}`))
       seen.push(words.join(' '))
       const [, commands = ''] = stdout.split('\nCommands:\n')
-      const names = [...commands.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name ?? '')
+      const names = [...commands.matchAll(/^ {2}([\w-]+)/gm)].map(([, name]) => name ?? '')
       await Promise.all(
         names.filter((name) => name !== 'help').map((name) => explore([...words, name])),
       )
