@@ -48,6 +48,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test('the same content is claimed again, other content is a conflict', async () => {
     const cluster = await addCluster(schedule, 'claiming')
+    await addPath(schedule, 'claiming-path', [cluster])
     const claim = (content: string) =>
       schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(segment(1), content)))
     expect((await claim('one')).claim).toMatchObject({ outcome: 'claimed' })
@@ -70,6 +71,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test('of many hosts that claim different content at once exactly one wins, 40 rounds', async () => {
     const cluster = await addCluster(schedule, 'racing')
+    await addPath(schedule, 'racing-path', [cluster])
     const racers = 5
     const outcomes: string[][] = Array.from({ length: 40 }, () => [])
     // One connection a racer; all of them meet at every round.
@@ -91,6 +93,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test('several files are claimed in one call', async () => {
     const cluster = await addCluster(schedule, 'batch')
+    await addPath(schedule, 'batch-path', [cluster])
     const { memberId, credential } = cluster.member
     await schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(segment(2), 'old')))
     const claims = [claimOf(segment(1), 'a'), claimOf(segment(2), 'b'), claimOf(segment(3), 'c')]
@@ -105,6 +108,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test("a timeline history's bytes must be what was claimed", async () => {
     const cluster = await addCluster(schedule, 'historian')
+    await addPath(schedule, 'historian-path', [cluster])
     const history = Buffer.from('1\t0/3000000\tno recovery target specified\n')
     const claim = {
       walName: '00000002.history',
@@ -124,6 +128,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test('what is no WAL file is not claimed', async () => {
     const cluster = await addCluster(schedule, 'strict')
+    await addPath(schedule, 'strict-path', [cluster])
     for (const name of ['../../etc/passwd', '00000001000000000000000a', '1.history', '']) {
       const push = schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(name, 'x')))
       await expect(push, name).rejects.toThrow('check constraint')
@@ -177,6 +182,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
 
   test('nothing is claimed unless the switch is at start; a gap is noted only at stop', async () => {
     const cluster = await addCluster(schedule, 'switched')
+    await addPath(schedule, 'switched-path', [cluster])
     const file = { walName: segment(7), walSize: 16_777_216 }
     const turn = (to: 'start' | 'pause' | 'stop') =>
       schedule.asAdmin((s) =>

@@ -46,6 +46,9 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       localMembers: [],
       lostPaths: [],
       dropped: false,
+      asOfStandby: false,
+      namesakes: [],
+      lostAPath: false,
     })
   })
 
@@ -83,6 +86,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
   test('a timeline history comes with its bytes', async () => {
     const systemIdentifier = '7200'
     const cluster = await addCluster(schedule, 'historic', systemIdentifier)
+    await addPath(schedule, 'historic-path', [cluster])
     const history = Buffer.from('1\t0/3000000\tno recovery target specified\n'.repeat(9))
     const digest = createHash('sha256').update(history).digest('hex')
     const walName = '00000002.history'
