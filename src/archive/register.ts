@@ -40,6 +40,8 @@ export interface Registration {
   readonly stateDirectory: string
   /** Whether the production database carries the fingerprint now. */
   readonly fingerprintStored: boolean
+  /** Another cluster has the same system identifier, so that restore_command must name this one. */
+  readonly hasNamesake: boolean
 }
 
 /**
@@ -83,13 +85,16 @@ async function registerAt(
 ): Promise<Registration> {
   const { dataDirectory, stateDirectory, production } = place
   const present = await readPresent(stateDirectory, config)
-  const { action, member } = await inTransaction(schedule, async () => {
-    await lockIdentifier(schedule, dataDirectory.systemIdentifier)
-    return await decideAndEnrol(place, present, request, schedule)
+  const { systemIdentifier } = dataDirectory
+  const { action, member, hasNamesake } = await inTransaction(schedule, async () => {
+    await lockIdentifier(schedule, systemIdentifier)
+    const enrolled = await decideAndEnrol(place, present, request, schedule)
+    const clusters = await listClustersByIdentifier(schedule, systemIdentifier)
+    return { ...enrolled, hasNamesake: clusters.length > 1 }
   })
   if (action !== 'keep') await writeMember(stateDirectory, member)
   const fingerprintStored = await storeFingerprint(production, member)
-  return { action, member, dataDirectory, stateDirectory, fingerprintStored }
+  return { action, member, dataDirectory, stateDirectory, fingerprintStored, hasNamesake }
 }
 
 /** A file that is damaged, or of a newer pgarch, gives way to a new one. */

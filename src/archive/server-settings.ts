@@ -12,17 +12,18 @@ export interface ServerSettings {
 }
 
 /**
- * What goes into postgresql.conf, for a launcher's absolute path. wal_level stands first: with
+ * What goes into postgresql.conf, for a launcher's absolute path; restore_command names the cluster
+ * where its system identifier does not tell it from another. wal_level stands first: with
  * archive_mode alone, where that is minimal, a server does not start again.
  */
-export function serverSettings(launcher: string): ServerSettings {
+export function serverSettings(launcher: string, fingerprint: string | undefined): ServerSettings {
   const command = inShell(launcher)
   return {
     wal_level: 'replica',
     archive_mode: 'on',
     archive_command: `${command} push %p %f`,
     archive_timeout: '60s',
-    restore_command: `${command} fetch %f %p`,
+    restore_command: `${command} fetch %f %p${fingerprint ? ` --cluster ${fingerprint}` : ''}`,
   }
 }
 

@@ -58,7 +58,6 @@ async function run(options: RegisterOptions, command: Command): Promise<void> {
   )
   const { launcher } = await import('../installation.ts')
   const { printLine } = await import('../print.ts')
-  const settings = serverSettings(launcher)
   const request = {
     pgdata: options.pgdata ?? process.env.PGDATA ?? '.',
     name: options.name,
@@ -73,6 +72,8 @@ async function run(options: RegisterOptions, command: Command): Promise<void> {
     },
   }
   await register(request, await configOf(command), async (registration, production) => {
+    const { member, hasNamesake } = registration
+    const settings = serverSettings(launcher, hasNamesake ? member.fingerprint : undefined)
     printLine(describe(registration))
     if (!options.apply || production === undefined) {
       const lines = settingLines(settings).map((line) => `  ${line}`)

@@ -161,6 +161,8 @@ describe('a copy', () => {
     }
     const own = await register(['--new', '--name', 'copy', ...place], { environment: otherHost })
     expect(own).toMatchObject({ status: 0, stderr: '' })
+    // Its identifier alone does not say whose WAL it wants.
+    expect(own.stdout).toContain(`fetch %f %p --cluster ${await fingerprintOf(fleet, 'copy')}'`)
     expect(await fingerprintOf(fleet, 'copy')).not.toBe(fingerprint)
     expect(await membersOf(await fingerprintOf(fleet, 'copy'))).toBe(1)
     expect(await membersOf(fingerprint)).toBe(members + 1)
@@ -279,9 +281,11 @@ describe('--apply', () => {
     expect(status).toBe(0)
     expect(stdout).toContain('Settings were applied')
     expect(stderr).toContain('archive_mode takes effect at the next restart')
+    // Its copy has the same system identifier.
+    const restore = `${launcher} fetch %f %p --cluster ${fingerprint}`
     await waitFor('it is reloaded', async () => {
       const [row] = await server.query<{ restore_command: string }>('show restore_command')
-      return row?.restore_command === `${launcher} fetch %f %p`
+      return row?.restore_command === restore
     })
     const file = readFileSync(join(server.dataDirectory, 'postgresql.auto.conf'), 'utf8')
     expect(file).toContain(`archive_command = '${launcher} push %p %f'`)
