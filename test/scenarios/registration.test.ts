@@ -282,7 +282,7 @@ describe('--apply', () => {
     expect(stdout).toContain('Settings were applied')
     expect(stderr).toContain('archive_mode takes effect at the next restart')
     // Its copy has the same system identifier.
-    const restore = `${launcher} fetch %f %p --cluster ${fingerprint}`
+    const restore = `${launcher} fetch %f %p --cluster ${await fingerprintIn(server)}`
     await waitFor('it is reloaded', async () => {
       const [row] = await server.query<{ restore_command: string }>('show restore_command')
       return row?.restore_command === restore
