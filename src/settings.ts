@@ -38,6 +38,9 @@ const millisecondsIn: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
+/** Node.js' timers take no more, and would end at once; 24 days and 20 hours. */
+const longestTimer = 2 ** 31 - 1
+
 /** A time with one of PostgreSQL's units, such as `10s` or `10 min`, to milliseconds. */
 export function duration(value: unknown): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)$/.exec(String(value).trim())
@@ -45,7 +48,9 @@ export function duration(value: unknown): number {
   if (match === null || factor === undefined) {
     throw new Error(`"${value}" is not a time: give a number and a unit of ms, s, min, h or d`)
   }
-  return Math.round(Number(match[1]) * factor)
+  const milliseconds = Math.round(Number(match[1]) * factor)
+  if (milliseconds <= longestTimer) return milliseconds
+  throw new Error(`"${value}" is too long a time: at most 24d are possible`)
 }
 
 const bytesIn: Readonly<Record<string, number>> = {

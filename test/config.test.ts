@@ -119,6 +119,13 @@ it.each(['10', '', '-1s', 's', '1 week', 10])('%j is not a time', (text) => {
   expect(() => duration(text)).toThrow('is not a time')
 })
 
+it('a time that is longer than a timer can run is refused', () => {
+  expect(duration('2147483647ms')).toBe(2_147_483_647)
+  for (const long of ['2147483648ms', '25d', '30d']) {
+    expect(() => duration(long)).toThrow(`"${long}" is too long a time: at most 24d`)
+  }
+})
+
 it('whole numbers, truth and absolute paths are told from others', () => {
   expect(integer(1, 19)('19')).toBe(19)
   for (const wrong of ['0', '20', '1.5', 'x', true]) {
