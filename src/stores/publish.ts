@@ -57,7 +57,7 @@ export async function publish(publication: Publication, watch: Watch): Promise<P
     }
     return await alreadyThere(publication, winner, watch)
   }
-  await syncDirectories(publication, watch)
+  await makeNameDurable(publication, watch)
   return { outcome: 'stored', storedBytes }
 }
 
@@ -103,20 +103,22 @@ async function alreadyThere(
   }
   // Whoever wrote it may have died before it was durable.
   await watch.unhurried(files.sync(name))
-  await syncDirectories(publication, watch)
+  await makeNameDurable(publication, watch)
   return { outcome: 'already-stored', storedBytes: entry.size }
 }
 
 /**
  * Makes the file's name durable, and once for each store its directories' own names too: another
- * writer may have made them just now, and died.
+ * writer may have made them just now, and died. And looks once more whether this is the path: had
+ * its disk been unmounted meanwhile, all of it may have happened in the empty mount point.
  */
-async function syncDirectories(publication: Publication, watch: Watch): Promise<void> {
-  const { files, name, knownDirectories } = publication
+async function makeNameDurable(publication: Publication, watch: Watch): Promise<void> {
+  const { files, path, name, knownDirectories } = publication
   const [directory = '', ...above] = ancestors(name)
   const known = knownDirectories.has(directory)
   const wanted = known ? [directory] : [directory, ...above]
   await Promise.all(wanted.map((one) => watch.unhurried(files.sync(one))))
+  await watch.step(checkPathFile(files, path))
   knownDirectories.add(directory)
 }
 

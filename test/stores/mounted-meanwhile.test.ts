@@ -1,29 +1,32 @@
 import { existsSync } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { cp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import type { FileAccess } from '../../src/stores/file-access.ts'
 import { FileStore } from '../../src/stores/file-store.ts'
 import { LocalFiles } from '../../src/stores/local-files.ts'
 import { withStore } from '../../src/stores/open.ts'
+import { storedName } from '../../src/stores/stored-file.ts'
 import { makeFolder, temporaryFolder } from '../support/folder.ts'
 import { claim, describePath, options } from './bed.ts'
 import { failure, name } from './bench.ts'
-import { randomSample } from './samples.ts'
+import { fingerprint, randomSample, type Sample, segment } from './samples.ts'
 
 const folder = temporaryFolder('mounted-meanwhile')
 const local = { kind: 'local', sshHost: null, sshPort: null, sshUser: null, hostKey: null } as const
 let rootPath: string
 let path: ReturnType<typeof describePath>
+let sample: Sample
 let count = 0
+const next = `${segment}.partial`
 
 beforeEach(async () => {
   rootPath = makeFolder(folder.path, `root-${++count}`)
   makeFolder(folder.path, `root-${count}.mountpoint`)
   path = describePath({ path: local, options }, rootPath)
   await claim({ path: local, options }, path)
-  const { content, digest } = randomSample(10)
-  await withStore(path, options, (store) => store.put(name, content, digest))
+  sample = randomSample(10)
+  await withStore(path, options, (store) => store.put(name, sample.content, sample.digest))
 })
 afterAll(() => folder.remove())
 
@@ -76,6 +79,33 @@ test('the disk is unmounted between the look at pgarch-path and the look at the 
     return await real.look(one)
   }
   await inDoubt(files)
+})
+
+test('the disk is unmounted between the look at pgarch-path and the write of the file', async () => {
+  const files = new LocalFiles(path)
+  const create = files.create.bind(files)
+  files.create = async (...given) => {
+    if (!existsSync(`${rootPath}.disk`)) await unmount()
+    return await create(...given)
+  }
+  const { content, digest } = randomSample(10, next)
+  const store = new FileStore(path, files, options, false)
+  const put = store.put(storedName(fingerprint, next), content, digest)
+  await expect(put).rejects.toEqual(failure('unusable', /has no pgarch-path/))
+})
+
+test('the disk is unmounted once the same file was seen on it, and its mount point has one too', async () => {
+  await cp(rootPath, `${rootPath}.mountpoint`, { recursive: true })
+  await rm(`${rootPath}.mountpoint/pgarch-path`)
+  const files = new LocalFiles(path)
+  const sync = files.sync.bind(files)
+  files.sync = async (one) => {
+    if (one === name) await unmount()
+    await sync(one)
+  }
+  const store = new FileStore(path, files, options, false)
+  const put = store.put(name, sample.content, sample.digest)
+  await expect(put).rejects.toEqual(failure('unusable', /has no pgarch-path/))
 })
 
 /** Neither fetched nor absent. */
