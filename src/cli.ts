@@ -26,11 +26,13 @@ const commands = {
 async function main(words: readonly string[]): Promise<number> {
   const wanted = subcommand(words)
   const underPostgres = wanted === 'push' || wanted === 'fetch'
-  let status: number = underPostgres ? privateExit.done : adminExit.done
+  const done = underPostgres ? privateExit.done : adminExit.done
+  // PostgreSQL is told that it is done only by what did it, not by a help or a version.
+  let status: number = underPostgres ? privateExit.failed : adminExit.done
   const act: Act =
     (action) =>
     async (...given) => {
-      status = (await action(...given)) ?? status
+      status = (await action(...given)) ?? done
     }
   try {
     const program = declareProgram()
@@ -39,7 +41,10 @@ async function main(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: 'user' })
     return status
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? status : usage(underPostgres)
+    if (error instanceof CommanderError) {
+      if (error.exitCode !== 0) return usage(underPostgres)
+      return words.join(' ') === `${wanted} --help` ? done : status
+    }
     log.error(error)
     if (underPostgres) return privateExit.failed
     return error instanceof PgarchError && error.failure === 'usage'

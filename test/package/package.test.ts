@@ -69,3 +69,16 @@ test.for(['push', 'fetch', 'init', 'register', 'path', 'route', 'cluster', 'stat
     expect(stderr).not.toContain('bug in pgarch')
   },
 )
+
+test.for(['push', 'fetch'])('only "pgarch %s --help" succeeds without doing it', (command) => {
+  const segment = '000000010000000000000007'
+  const given = command === 'push' ? [`pg_wal/${segment}`, segment] : [segment, `pg_wal/${segment}`]
+  const status = (...words: string[]) => run(join(prefix, 'bin', 'pgarch'), words).status
+  expect(status(command, '--help')).toBe(0)
+  for (const option of ['--help', '-h', '--version', '-V']) {
+    expect(status(command, option, ...given)).not.toBe(0)
+    expect(status(command, ...given, option)).not.toBe(0)
+    expect(status(option, command, ...given)).not.toBe(0)
+  }
+  expect(status('help', command, ...given)).not.toBe(0)
+})
