@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { fileError } from '../fs/errors.ts'
 import type { Member } from '../postgres/member.ts'
@@ -19,6 +20,10 @@ export interface WalFile {
   readonly history: Buffer | null
 }
 
+const permissionHint = 'pgarch runs in the data directory, as the user that the server runs as.'
+
+const wordsHint = "archive_command must be given PostgreSQL's %p and %f: 'pgarch push %p %f'."
+
 /** Larger than any timeline history or backup history file that PostgreSQL writes by far. */
 const largestText = 1024 * 1024
 
@@ -32,8 +37,11 @@ export async function checkWalFile(path: string, name: string, member: Member): 
   const walName = parseWalName(name)
   if (walName === undefined) {
     throw new PgarchError('refused', `"${name}" is not the name of a WAL file`, {
-      hint: "archive_command must be given PostgreSQL's %p and %f: 'pgarch push %p %f'.",
+      hint: wordsHint,
     })
+  }
+  if (basename(path) !== name) {
+    throw new PgarchError('refused', `"${path}" is not named "${name}"`, { hint: wordsHint })
   }
   try {
     const { size, sha256 } = await examine(path, walName, member)
@@ -53,11 +61,8 @@ export function claimOf({ digest, history }: WalFile): Claim {
 }
 
 async function examine(path: string, walName: WalName, member: Member) {
-  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-    throw new PgarchError('refused', `could not open WAL file "${path}": ${error.message}`, {
-      hint: 'pgarch runs in the data directory, as the user that the server runs as.',
-      cause: error,
-    })
+  const file = await open(path).catch((thrown: unknown) => {
+    throw fileError('open WAL file', path, thrown, permissionHint)
   })
   try {
     const { size } = await file.stat()

@@ -1,5 +1,6 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ownByUnprivileged } from './folder.ts'
 import type { UserIds } from './unprivileged.ts'
 
 /**
@@ -20,6 +21,19 @@ export function makeDataDirectory(
   mkdirSync(join(parent, walDirectory ?? 'data/pg_wal'))
   if (walDirectory !== undefined) symlinkSync(join('..', walDirectory), join(path, 'pg_wal'))
   return path
+}
+
+/** Marks a file in pg_wal as PostgreSQL does once it is to be archived; returns the mark. */
+export function markReady(dataDirectory: string, walName: string): string {
+  const directory = join(dataDirectory, 'pg_wal/archive_status')
+  if (!existsSync(directory)) {
+    mkdirSync(directory)
+    ownByUnprivileged(directory)
+  }
+  const mark = join(directory, `${walName}.ready`)
+  writeFileSync(mark, '', { mode: 0o600 })
+  ownByUnprivileged(mark)
+  return mark
 }
 
 /** Runs `act` with the effective rights of that user, when the tests run as root. */

@@ -1,0 +1,48 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, it } from 'vitest'
+import { markReady } from '../support/data-directory.ts'
+import { type Fleet, startFleet } from '../support/fleet.ts'
+import { ownByUnprivileged } from '../support/folder.ts'
+import type { Server } from '../support/postgres.ts'
+import { filesOf } from '../support/rows.ts'
+
+let fleet: Fleet
+let primary: Server
+
+beforeAll(async () => {
+  fleet = await startFleet()
+  await fleet.addPath('berlin')
+  primary = await fleet.startPrimary('app', ['berlin'])
+})
+
+const pushAs = (path: string, name: string, environment: Record<string, string> = {}) =>
+  fleet.pgarch(['push', `pg_wal/${path}`, name], { cwd: primary.dataDirectory, environment })
+
+const push = (name: string, environment?: Record<string, string>) => pushAs(name, name, environment)
+
+function handOver(name: string, content: string): string {
+  const file = join(primary.dataDirectory, 'pg_wal', name)
+  writeFileSync(file, content)
+  ownByUnprivileged(file)
+  markReady(primary.dataDirectory, name)
+  return file
+}
+
+const archivedAs = async (name: string) =>
+  (await filesOf(fleet, 'app')).find(({ file }) => file === name)?.sha256
+
+it('a file is refused under the name of another, and when it is not there', async () => {
+  const file = handOver('00000002.history', '1\t0/3000000\tno recovery target specified\n')
+  markReady(primary.dataDirectory, '00000009.history')
+  const renamed = await pushAs('00000002.history', '00000009.history')
+  expect(renamed.status).toBe(1)
+  expect(renamed.stderr).toContain('is not named "00000009.history"')
+  expect(await archivedAs('00000009.history')).toBe(undefined)
+  rmSync(file)
+  const missing = await push('00000002.history')
+  expect(missing.status).toBe(1)
+  expect(missing.stderr).toMatch(
+    /ERROR: {2}could not open WAL file ".*2\.history": no such file or directory\n/,
+  )
+})
