@@ -128,6 +128,38 @@ begin
 end
 $$;
 
+-- As before, but without an active path nothing is claimed either: claims is null.
+create or replace function pgarch.route(member uuid, credential text, claims jsonb default '[]')
+returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pgarch, pg_temp as $$
+declare
+  caller arch_member := authenticate(member, credential);
+  cluster arch_db_info;
+  paths jsonb;
+  outcomes jsonb;
+begin
+  select * into strict cluster from arch_db_info d where d.id = caller.db_id;
+  perform require_active(cluster);
+  update arch_member m set last_seen = now()
+  where m.id = caller.id and (m.last_seen is null or m.last_seen < now() - interval '1 minute');
+
+  select coalesce(jsonb_agg(describe_path(p, m.priority) order by m.priority desc, p.id), '[]')
+  into paths
+  from arch_path_map m join arch_path_info p on p.id = m.path_id
+  where m.db_id = cluster.id and m.active_status and p.active_status and p.lost_time is null;
+
+  if cluster.switch = 'start' and paths <> '[]' then
+    outcomes := claim(caller, claims);
+  end if;
+
+  return jsonb_build_object(
+    'fingerprint', cluster.id, 'clusterName', cluster.name, 'version', cluster.route_version,
+    'switch', cluster.switch, 'switchReason', cluster.switch_reason,
+    'switchAuthor', cluster.switch_author,
+    'paths', paths, 'claims', outcomes);
+end
+$$;
+
 -- As before, and with it the names of lost paths that had the file, and the ids of the members
 -- whose local archives have it; clients from before read their hosts' names in localHosts.
 create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,
@@ -173,6 +205,8 @@ begin
                          and c.member_id is not null),
       'dropped', exists (select from arch_gap g
                          where g.db_id = found_cluster.id and g.wal_name = wanted),
+      'lostAPath', exists (select from arch_path_map m join arch_path_info p on p.id = m.path_id
+                           where m.db_id = found_cluster.id and p.lost_time is not null),
       'asOfStandby', pg_is_in_recovery(),
       'namesakes', (select coalesce(jsonb_agg(d.name order by d.name, d.id), '[]')
                     from arch_db_info d

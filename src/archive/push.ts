@@ -51,7 +51,8 @@ async function archive(archiver: Archiver, request: PushRequest): Promise<void> 
   warnOfFailures(tries)
   const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
   const events = local === undefined ? tries : [...tries, local]
-  await record(archiver, { claim, events }, source)
+  // Its record would claim the file as well, and without a path nothing is to be claimed.
+  if (events.length > 0) await record(archiver, { claim, events }, source)
   if (local === undefined) requireArchived(tries, route, file.digest.walName)
   if (isArchived(tries)) await drainSome(archiver)
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { access, open, readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { PgarchError } from '../errors.ts'
-import { fileError } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 import type { Member } from '../postgres/member.ts'
 import type { Claim } from '../schedule/types.ts'
 import type { Content, Digest } from '../stores/store.ts'
@@ -65,6 +65,7 @@ async function examine(path: string, walName: WalName, member: Member) {
     throw fileError('open WAL file', path, thrown, permissionHint)
   })
   try {
+    await requireFinished(path)
     const { size } = await file.stat()
     if (walName.kind === 'history' || walName.kind === 'backup') {
       if (size > largestText) {
@@ -85,6 +86,26 @@ async function examine(path: string, walName: WalName, member: Member) {
     await file.close()
   }
   return await hash(path)
+}
+
+/**
+ * PostgreSQL makes FILE.ready once it is done with a file, before it calls archive_command, and renames
+ * it to FILE.done afterwards (xlogarchive.c). Looked for before the file is read: one that it still
+ * writes to, pushed by hand, would be claimed half-filled, and stand in the whole one's way.
+ */
+async function requireFinished(path: string): Promise<void> {
+  const status = join(dirname(path), 'archive_status', basename(path))
+  for (const mark of [`${status}.ready`, `${status}.done`]) {
+    try {
+      await access(mark)
+      return
+    } catch (thrown) {
+      if (!hasCode(thrown, 'ENOENT')) throw fileError('look at', mark, thrown, permissionHint)
+    }
+  }
+  throw new PgarchError('refused', `PostgreSQL has not released "${path}" for archiving`, {
+    hint: `There is no "${status}.ready" and no ".done": the server may still be writing to it.`,
+  })
 }
 
 /** Size and sha256 of the same reading, so that they belong together whatever happens to the file. */

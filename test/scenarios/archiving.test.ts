@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { markReady } from '../support/data-directory.ts'
 import {
   archiveSegment,
   endNoisySegment,
@@ -61,10 +62,9 @@ async function failedCount(server: Server): Promise<number> {
 /** Gives the archiver a file of its own to archive, as if the server had written it. */
 function handOver(server: Server, name: string, content: Buffer): void {
   const file = join(server.dataDirectory, 'pg_wal', name)
-  const ready = join(server.dataDirectory, 'pg_wal/archive_status', `${name}.ready`)
   writeFileSync(file, content, { mode: 0o600 })
-  writeFileSync(ready, '', { mode: 0o600 })
-  for (const one of [file, ready]) ownByUnprivileged(one)
+  ownByUnprivileged(file)
+  markReady(server.dataDirectory, name)
 }
 
 describe('trouble with a path', () => {

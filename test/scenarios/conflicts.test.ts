@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { makeDataDirectory } from '../support/data-directory.ts'
+import { makeDataDirectory, markReady } from '../support/data-directory.ts'
 import {
   archiveSegment,
   endSegment,
@@ -112,6 +112,7 @@ describe('two hosts, and one name', () => {
       )
       const bytes = makeSegment({ segno: 7, walSegmentSize, systemIdentifier, fill })
       writeFileSync(join(dataDirectory, 'pg_wal', walName), bytes)
+      markReady(dataDirectory, walName)
       execFileSync('chown', ['-R', `${unprivileged.uid}:${unprivileged.gid}`, dataDirectory])
       return {
         dataDirectory,
@@ -218,6 +219,7 @@ describe('two hosts, and one name', () => {
       const systemIdentifier = String(7_000_000_000_000_000_000n + BigInt(clusters))
       const bytes = makeSegment({ segno: 6, walSegmentSize, systemIdentifier })
       writeFileSync(join(dataDirectory, 'pg_wal', name), bytes)
+      markReady(dataDirectory, name)
       await fleet.pgarch(['push', `pg_wal/${name}`, name], { cwd: dataDirectory })
     }
     await fleet.schedule.stop('immediate')

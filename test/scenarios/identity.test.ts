@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { markReady } from '../support/data-directory.ts'
 import {
   archiveSegment,
   endSegment,
@@ -55,10 +56,11 @@ async function pushContent(
   const file = join(dataDirectory, 'pg_wal', name)
   writeFileSync(file, content)
   ownByUnprivileged(file)
+  const ready = markReady(dataDirectory, name)
   try {
     return await fleet.pgarch(['push', `pg_wal/${name}`, name], { cwd: dataDirectory, environment })
   } finally {
-    rmSync(file)
+    for (const one of [file, ready]) rmSync(one)
   }
 }
 

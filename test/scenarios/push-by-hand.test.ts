@@ -1,11 +1,11 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { markReady } from '../support/data-directory.ts'
-import { type Fleet, startFleet } from '../support/fleet.ts'
+import { archiveSegment, endSegment, type Fleet, startFleet } from '../support/fleet.ts'
 import { ownByUnprivileged } from '../support/folder.ts'
 import type { Server } from '../support/postgres.ts'
-import { filesOf } from '../support/rows.ts'
+import { filesOf, sha256 } from '../support/rows.ts'
 
 let fleet: Fleet
 let primary: Server
@@ -32,6 +32,23 @@ function handOver(name: string, content: string): string {
 const archivedAs = async (name: string) =>
   (await filesOf(fleet, 'app')).find(({ file }) => file === name)?.sha256
 
+it('the segment that the server still writes to is refused, and archived when it is full', async () => {
+  await archiveSegment(primary)
+  const [row] = await primary.query<{ name: string }>(
+    'select pg_walfile_name(pg_current_wal_insert_lsn()) as name from pg_create_restore_point($$x$$)',
+  )
+  const current = row?.name ?? ''
+  const pushed = await push(current)
+  expect(pushed.status).toBe(1)
+  expect(pushed.stderr).toMatch(/has not released ".*" for archiving\n.*HINT: .*\.ready/)
+  expect(await archivedAs(current)).toBe(undefined)
+  expect(await archiveSegment(primary)).toBe(current)
+  // It is marked as done now.
+  expect(await push(current)).toMatchObject({ status: 0 })
+  const content = readFileSync(join(primary.dataDirectory, 'pg_wal', current))
+  expect(await archivedAs(current)).toBe(sha256(content))
+})
+
 it('a file is refused under the name of another, and when it is not there', async () => {
   const file = handOver('00000002.history', '1\t0/3000000\tno recovery target specified\n')
   markReady(primary.dataDirectory, '00000009.history')
@@ -45,4 +62,15 @@ it('a file is refused under the name of another, and when it is not there', asyn
   expect(missing.stderr).toMatch(
     /ERROR: {2}could not open WAL file ".*2\.history": no such file or directory\n/,
   )
+})
+
+it('nothing is claimed for a cluster without an active path', async () => {
+  const homeless = await fleet.startPrimary('homeless', [])
+  const name = await endSegment(homeless)
+  const words = ['push', `pg_wal/${name}`, name]
+  const pushed = await fleet.pgarch(words, { cwd: homeless.dataDirectory })
+  expect(pushed.status).toBe(1)
+  expect(pushed.stderr).toContain('cluster "homeless" has no active archive path')
+  expect(await filesOf(fleet, 'homeless')).toEqual([])
+  await homeless.stop('immediate')
 })
