@@ -160,6 +160,50 @@ begin
 end
 $$;
 
+-- As before, but a backup history file that a crash emptied is no conflict to settle.
+create or replace function pgarch.claim(caller pgarch.arch_member, claims jsonb) returns jsonb
+language plpgsql set search_path = pg_catalog, pgarch, pg_temp as $$
+declare
+  outcomes jsonb;
+begin
+  insert into arch_file (db_id, wal_name, sha256, wal_size_bytes, history, member_id)
+  select caller.db_id, c."walName", decode(c.sha256, 'hex'), c."walSize",
+         decode(c.history, 'base64'), caller.id
+  from jsonb_to_recordset(claims)
+       as c ("walName" text, sha256 text, "walSize" bigint, history text)
+  order by c."walName" collate "C"
+  on conflict (db_id, wal_name) do nothing;
+
+  insert into arch_conflict as k (db_id, wal_name, sha256, member_id)
+  select distinct caller.db_id, f.wal_name, decode(c.sha256, 'hex'), caller.id
+  from jsonb_to_recordset(claims) as c ("walName" text, sha256 text, "walSize" bigint)
+  join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName"
+  where f.sha256 <> decode(c.sha256, 'hex')
+    and not (c."walSize" = 0 and c."walName" like '%.backup')
+  on conflict (db_id, wal_name, (coalesce(sha256, ''::bytea)), (coalesce(path_id, 0)))
+    where resolved_time is null
+  do update set last_seen = now(), times = k.times + 1, member_id = excluded.member_id;
+
+  select coalesce(jsonb_agg(jsonb_build_object(
+           'walName', c."walName",
+           'outcome', case when f.sha256 = decode(c.sha256, 'hex') then 'claimed'
+                           else 'conflict' end,
+           'sha256', encode(f.sha256, 'hex'),
+           'claimedBy', coalesce((select m.host from arch_member m where m.id = f.member_id),
+                                 f.member_id::text)) order by c.position), '[]')
+  into outcomes
+  from rows from (jsonb_to_recordset(claims) as ("walName" text, sha256 text))
+       with ordinality as c ("walName", sha256, position)
+  join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName";
+
+  if jsonb_array_length(outcomes) <> jsonb_array_length(claims) then
+    raise exception 'a claimed file was set aside at the same time'
+      using errcode = 'serialization_failure';
+  end if;
+  return outcomes;
+end
+$$;
+
 -- As before, and with it the names of lost paths that had the file, and the ids of the members
 -- whose local archives have it; clients from before read their hosts' names in localHosts.
 create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { describeError } from '../errors.ts'
+import { describeError, PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { checkWalPath } from '../postgres/data-directory.ts'
 import { copyToRoute } from './copy.ts'
@@ -10,7 +10,7 @@ import { copyToLocalArchive } from './local-archive.ts'
 import { record } from './record.ts'
 import { takeRoute } from './take-route.ts'
 import { isArchived, isRefused, requireArchived, warnOfFailures } from './tries.ts'
-import { checkWalFile, claimOf } from './wal-file.ts'
+import { checkWalFile, claimOf, isEmptied, type WalFile } from './wal-file.ts'
 
 export interface PushRequest {
   readonly dataDirectory: string
@@ -42,6 +42,19 @@ async function archive(archiver: Archiver, request: PushRequest): Promise<void> 
   await checkWalPath(dataDirectory, request.walPath)
   const walPath = resolve(dataDirectory.path, request.walPath)
   const file = await checkWalFile(walPath, request.walName, member)
+  try {
+    await archiveFile(archiver, file)
+  } catch (thrown) {
+    const isConflict = thrown instanceof PgarchError && thrown.failure === 'conflict'
+    if (!isConflict || !isEmptied(file)) throw thrown
+    log.warning(
+      `"${request.walName}" is empty, and counts as archived: ${thrown.message}`,
+      'A crash can empty a backup history file. What was archived before it was left as it is.',
+    )
+  }
+}
+
+async function archiveFile(archiver: Archiver, file: WalFile): Promise<void> {
   const claim = claimOf(file)
   const taken = await takeRoute(archiver, claim)
   if (taken === 'dropped') return

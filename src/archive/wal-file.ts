@@ -55,6 +55,14 @@ export async function checkWalFile(path: string, name: string, member: Member): 
   }
 }
 
+/**
+ * Whether it is a backup history file that a crash emptied: the server does not fsync it. What it had
+ * to say may have been archived before, and is not to be had here any more.
+ */
+export function isEmptied({ digest }: WalFile): boolean {
+  return digest.size === 0 && parseWalName(digest.walName)?.kind === 'backup'
+}
+
 /** What the scheduling database is to know of it. */
 export function claimOf({ digest, history }: WalFile): Claim {
   return { walName: digest.walName, sha256: digest.sha256, walSize: digest.size, history }

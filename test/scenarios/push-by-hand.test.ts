@@ -5,7 +5,7 @@ import { markReady } from '../support/data-directory.ts'
 import { archiveSegment, endSegment, type Fleet, startFleet } from '../support/fleet.ts'
 import { ownByUnprivileged } from '../support/folder.ts'
 import type { Server } from '../support/postgres.ts'
-import { filesOf, sha256 } from '../support/rows.ts'
+import { conflictsOf, filesOf, sha256 } from '../support/rows.ts'
 
 let fleet: Fleet
 let primary: Server
@@ -73,4 +73,25 @@ it('nothing is claimed for a cluster without an active path', async () => {
   expect(pushed.stderr).toContain('cluster "homeless" has no active archive path')
   expect(await filesOf(fleet, 'homeless')).toEqual([])
   await homeless.stop('immediate')
+})
+
+it('a backup history file that a crash emptied counts as archived, and is no conflict to settle', async () => {
+  const segment = await archiveSegment(primary)
+  const name = `${segment}.00000028.backup`
+  const whole = `START WAL LOCATION: 0/28 (file ${segment})\n`
+  handOver(name, whole)
+  expect(await push(name)).toMatchObject({ status: 0 })
+
+  handOver(name, '')
+  const emptied = await push(name)
+  expect(emptied.status).toBe(0)
+  expect(emptied.stderr).toMatch(/WARNING: {2}".*backup" is empty, and counts as archived: .*other/)
+  expect(await conflictsOf(fleet, 'app')).toEqual([])
+  expect(await archivedAs(name)).toBe(sha256(Buffer.from(whole)))
+  const outage = await push(name, { PGARCH_SCHEDULE_URL: 'postgresql://127.0.0.1:1/' })
+  expect(outage.status).toBe(0)
+  expect(outage.stderr).toContain('counts as archived: path "berlin" holds other content')
+
+  handOver(name, whole.replace('28', '2C'))
+  expect((await push(name)).status).toBe(1)
 })
