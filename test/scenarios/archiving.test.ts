@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { markReady } from '../support/data-directory.ts'
@@ -101,7 +101,10 @@ describe('trouble with a path', () => {
     const primary = await fleet.startPrimary('none', ['berlin', 'madrid'])
     await archiveSegment(primary)
     sshd.kill()
-    renameSync(roots.madrid, `${roots.madrid}.away`)
+    const away = `${roots.madrid}.away`
+    renameSync(roots.madrid, away)
+    const bringBack = () => existsSync(away) && renameSync(away, roots.madrid)
+    onTestFinished(() => void bringBack())
     const name = await endSegment(primary)
     await waitFor('a push failed', async () => (await failedCount(primary)) > 0)
 
@@ -109,15 +112,13 @@ describe('trouble with a path', () => {
       cwd: primary.dataDirectory,
     })
     expect(byHand.status).toBe(1)
-    expect(
-      byHand.stderr.match(/^pgarch: WARNING: {2}path "(berlin|madrid)" did not/gm),
-    ).toHaveLength(2)
+    expect(byHand.stderr.match(/^pgarch: WARNING: {2}path "(berlin|madrid)": /gm)).toHaveLength(2)
     expect(archiveStatus(primary, '.ready')).toContain(name)
     const tries = (await triesOf(fleet, 'none')).filter(({ file }) => file === name)
     expect(tries.filter(({ stored }) => stored)).toEqual([])
     expect(new Set(tries.map(({ path }) => path))).toEqual(new Set(['berlin', 'madrid']))
 
-    renameSync(`${roots.madrid}.away`, roots.madrid)
+    bringBack()
     await wakeArchiver(primary)
     await untilArchived(primary, name)
     expect(await copiesOf(fleet, 'none')).toContainEqual({ file: name, path: 'madrid' })

@@ -1,10 +1,13 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { ownByUnprivileged } from './folder.ts'
 import type { Server } from './postgres.ts'
 import { asUnprivileged } from './unprivileged.ts'
+
+const execute = promisify(execFile)
 
 /**
  * Copies a running server's data directory to `destination`, which must not exist. Without
@@ -19,7 +22,8 @@ export async function baseBackup(
   const program = join(server.version.bin, 'pg_basebackup')
   if (!existsSync(program)) return lowLevelBackup(server, destination, includeWal)
   const wal = includeWal ? 'stream' : 'none'
-  execFileSync(
+  // It waits until its WAL is archived, in which this process may have a part.
+  await execute(
     program,
     ['-h', server.socketDirectory, '-p', String(server.port), '-U', 'postgres'].concat(
       '-D',
@@ -29,13 +33,7 @@ export async function baseBackup(
       '--checkpoint=fast',
       '--no-sync',
     ),
-    // It waits for the archiver; and while it does, no timeout of the test runner's can fire.
-    {
-      cwd: server.folder,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: 120_000,
-      ...asUnprivileged(),
-    },
+    { cwd: server.folder, timeout: 180_000, ...asUnprivileged() },
   )
 }
 
