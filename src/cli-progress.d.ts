@@ -21,8 +21,5 @@ declare module 'cli-progress' {
     stop(): void
   }
 
-  const progress: { SingleBar: typeof SingleBar }
-
   export { SingleBar }
-  export default progress
 }
