@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +19,8 @@ export interface Finished {
 export interface PathOptions {
   readonly root?: string
   readonly sshd?: Sshd
+  /** Bytes that push leaves free there; otherwise the usual ones. */
+  readonly reserve?: number
 }
 
 /**
@@ -105,8 +108,9 @@ export async function startFleet(
       if (status !== 0) throw new Error(`pgarch ${words.join(' ')}: ${status}\n${stdout}${stderr}`)
       return stdout
     },
-    async addPath(name, { sshd, root = makeFolder(folder, name) } = {}) {
+    async addPath(name, { sshd, reserve, root = makeFolder(folder, name) } = {}) {
       const words = ['path', 'add', name, '--root', root]
+      if (reserve !== undefined) words.push('--reserve', String(reserve))
       if (sshd !== undefined) {
         words.push('--ssh', `${sshd.user}@${sshd.host}:${sshd.port}`, '--host-key', sshd.hostKey)
       }
@@ -201,4 +205,10 @@ export async function waitFor(
 export function storedFile(root: string, fingerprint: string, walName: string): string {
   const folder = walName.endsWith('.history') ? '' : walName.slice(0, 16)
   return join(root, fingerprint, folder, `${walName}.zst`)
+}
+
+/** What rests after a failure is tried again at once, as if the time had gone by. */
+export function endRests(fleet: Fleet, server: Server): void {
+  const state = join(fleet.environment.PGARCH_STATE_DIR ?? '', server.dataDirectory, '@pgarch')
+  rmSync(join(state, 'rests.json'), { force: true })
 }
