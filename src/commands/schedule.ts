@@ -55,11 +55,11 @@ async function load(file: string, _options: object, command: Command): Promise<v
   })
   const given = parseDump(text, file)
   const outcome = await asAdmin(command, (schedule) => loadDump(schedule, given))
-  const count = `${given.clusters.length} clusters and ${given.paths.length} paths`
+  const count = `clusters: ${given.clusters.length}, paths: ${given.paths.length}`
   printLine(
     outcome === 'loaded'
-      ? `Loaded ${count}. Which files they hold: pgarch schedule rebuild`
-      : `The scheduling database holds these ${count} already.`,
+      ? `Loaded (${count}). Which files the paths hold: pgarch schedule rebuild`
+      : `The scheduling database holds the same already (${count}).`,
   )
 }
 
