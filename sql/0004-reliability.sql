@@ -45,12 +45,148 @@ create unique index arch_set_aside_unfinished_key on pgarch.arch_set_aside (db_i
 create index arch_set_aside_db_id on pgarch.arch_set_aside (db_id, wal_name);
 grant select on pgarch.arch_set_aside to pgarch_monitor;
 
+-- As before, but no clock that is wrong, or was set, hides anything. What a host tells at once (live)
+-- happened now, whatever its own clock says: it is logged with this server's time where the two
+-- differ, and decides the cluster's status, as what is told later is newer. What waited in a journal
+-- is placed by its own time.
+-- events: [{.., live: true, or false or missing}]
+create or replace function pgarch.record(member uuid, credential text, events jsonb) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pgarch, pg_temp as $$
+declare
+  caller arch_member := authenticate(member, credential);
+  earliest timestamptz := now() - interval '1 year';
+  latest timestamptz := now() + interval '1 day';
+  -- Earlier tries of the same push may have waited for paths that did not answer.
+  earliest_live timestamptz := now() - interval '15 minutes';
+  latest_live timestamptz := now() + interval '1 minute';
+  fresh uuid[];
+  month timestamp;
+begin
+  for month in
+    select distinct date_trunc('month', needed.moment at time zone 'UTC')
+    from (select e.time from jsonb_to_recordset(events) as e (time timestamptz)
+          where e.time between earliest and latest
+          union all values (now()), (now() + interval '1 month')) as needed (moment)
+  loop
+    if to_regclass('pgarch.arch_remote_log_' || to_char(month, 'YYYY_MM')) is null then
+      perform make_log_partition(month);
+    end if;
+  end loop;
+
+  -- The key of the log has create_time in it, which may not be the same at each delivery.
+  if exists (select from jsonb_to_recordset(events) as e (live boolean, time timestamptz)
+             where (e.live and e.time between earliest_live and latest_live) is not true) then
+    perform pg_advisory_xact_lock(hashtextextended('pgarch.record ' || caller.id, 0));
+  end if;
+
+  with told as (
+    select e.*, coalesce(e.is_live, false) as live,
+           case when coalesce(e.is_live, false) then e.time between earliest_live and latest_live
+                else e.time between earliest and latest end is true as plausible
+    from rows from (jsonb_to_recordset(events)
+      as ("eventId" uuid, "walName" text, "walSize" bigint, "pathId" int, status text,
+          "storedBytes" bigint, "durationMilliseconds" float8, error text, time timestamptz,
+          live boolean)) with ordinality
+      as e (event_id, wal_name, wal_size, path_id, status, stored_bytes, milliseconds, error, time,
+            is_live, position)
+  ), logged as (
+    insert into arch_remote_log as l
+      (db_id, event_id, member_id, wal_name, path_id, ssh_ip, ssh_port, ssh_user, full_path,
+       wal_size_bytes, stored_bytes, duration, status, error, create_time, host_time)
+    select caller.db_id, e.event_id, caller.id, e.wal_name, e.path_id, p.ssh_ip, p.ssh_port,
+           p.ssh_user, rtrim(p.root_path, '/') || '/' || stored_name(caller.db_id, e.wal_name),
+           e.wal_size, e.stored_bytes, e.milliseconds * interval '1 millisecond',
+           e.status in ('stored', 'already-stored'), e.error,
+           case when plausible then e.time else now() end,
+           case when not plausible then e.time end
+    from told e
+    left join arch_path_info p on p.id = e.path_id
+    where (live and plausible)
+       or not exists (select from arch_remote_log known
+                      where known.db_id = caller.db_id and known.event_id = e.event_id)
+    on conflict do nothing
+    returning l.event_id, l.wal_name, l.status, l.error, l.create_time
+  ), ordered as (
+    select l.*, e.live,
+           row_number() over (order by case when e.live then null else l.create_time end,
+                                       e.position) as place
+    from logged l join told e using (event_id)
+  ), batch as (
+    select bool_and(live) as live, max(place) filter (where status) as archived_place,
+           (array_agg(create_time order by place desc) filter (where status))[1] as archived_time,
+           (array_agg(wal_name order by place desc) filter (where status))[1] as archived,
+           (array_agg(create_time order by place desc) filter (where not status))[1]
+             as failure_time,
+           (array_agg(error order by place desc) filter (where not status))[1] as error,
+           array_agg(event_id) as event_ids
+    from ordered
+  ), failed as (
+    select count(*) filter (where o.place > coalesce(b.archived_place, 0)) as after_all,
+           array_agg(o.create_time) as times
+    from ordered o, batch b where not o.status
+  ), status as (
+    insert into arch_db_status as s
+      (db_id, last_wal_name, last_archived_time, failures, last_failure_time, last_error)
+    select caller.db_id, archived, archived_time, f.after_all, failure_time, error
+    from batch b, failed f where event_ids is not null
+    on conflict (db_id) do update set
+      (last_wal_name, last_archived_time, failures, last_failure_time, last_error) = (
+        select case when later then b.archived else s.last_wal_name end,
+               case when later then b.archived_time else s.last_archived_time end,
+               case when later then 0 else s.failures end
+                 + case when b.live then f.after_all
+                   else (select count(*) from unnest(f.times) as t (moment)
+                         where t.moment > coalesce(greatest(b.archived_time, s.last_archived_time),
+                                                   '-infinity')) end,
+               case when newer then b.failure_time else s.last_failure_time end,
+               case when newer then b.error else s.last_error end
+        from batch b, failed f,
+             lateral (select b.archived_time is not null
+                             and (b.live or b.archived_time
+                                            >= coalesce(s.last_archived_time, '-infinity')),
+                             b.failure_time is not null
+                             and (b.live or b.failure_time
+                                            >= coalesce(s.last_failure_time, '-infinity')))
+               as t (later, newer))
+  )
+  select event_ids into fresh from batch;
+
+  insert into arch_copy as c (db_id, wal_name, path_id, stored_bytes)
+  select distinct on (e."walName", p.id) caller.db_id, e."walName", p.id, e."storedBytes"
+  from jsonb_to_recordset(events)
+       as e ("eventId" uuid, "walName" text, "pathId" int, status text, "storedBytes" bigint,
+             time timestamptz)
+  join arch_path_info p on p.id = e."pathId"
+  where e."eventId" = any (fresh) and e.status in ('stored', 'already-stored')
+  order by e."walName", p.id, e.time desc
+  on conflict (db_id, wal_name, path_id) where path_id is not null
+  do update set stored_bytes = excluded.stored_bytes, create_time = now()
+    where c.stored_bytes is distinct from excluded.stored_bytes;
+
+  insert into arch_conflict as k (db_id, wal_name, sha256, path_id, member_id, times)
+  select caller.db_id, e."walName", f.sha256, e."pathId", caller.id,
+         count(distinct e."eventId")
+  from jsonb_to_recordset(events)
+       as e ("eventId" uuid, "walName" text, "pathId" int, status text)
+  left join arch_file f on f.db_id = caller.db_id and f.wal_name = e."walName"
+  where e."eventId" = any (fresh) and e.status = 'conflict'
+  group by e."walName", f.sha256, e."pathId"
+  on conflict (db_id, wal_name, (coalesce(sha256, ''::bytea)), (coalesce(path_id, 0)))
+    where resolved_time is null
+  do update set last_seen = now(), times = k.times + excluded.times,
+                member_id = excluded.member_id;
+
+  return (select d.route_version from arch_db_info d where d.id = caller.db_id);
+end
+$$;
+
 -- What a host did, in its journal's order; everything is claimed, and counts once however often it
 -- is delivered. Also for a paused, stopped or retired cluster, because what was stored is there. An
 -- entry whose content was refused at its claim is logged as a conflict, and makes no copy.
 -- entries: [{claim: {walName, sha256, walSize, history}, events: [{eventId, walName, walSize, pathId,
 --            status: stored | already-stored | conflict | failed | local | drained, storedBytes,
---            durationMilliseconds, error, time, fullPath}]}]
+--            durationMilliseconds, error, time, fullPath}], live}]
+--   live: it happened just now, and did not wait in a journal; see record
 --   local: it lies in the member's local archive, at fullPath; drained: it no longer does
 -- returns {version, conflicts: [{walName, sha256, claimedBy}]}
 create function pgarch.deliver(member uuid, credential text, entries jsonb) returns jsonb
@@ -66,11 +202,12 @@ begin
                              from jsonb_array_elements(entries) with ordinality e (entry, position)));
 
   select coalesce(jsonb_agg(
+           v.event || jsonb_build_object('live', e.entry -> 'live') ||
            case when o.outcome ->> 'outcome' = 'conflict'
                      and v.event ->> 'status' in ('stored', 'already-stored')
-                then v.event || jsonb_build_object('status', 'conflict', 'error',
+                then jsonb_build_object('status', 'conflict', 'error',
                        'other content was archived by ' || (o.outcome ->> 'claimedBy'))
-                else v.event end), '[]')
+                else '{}' end), '[]')
   into events
   from jsonb_array_elements(entries) with ordinality e (entry, position)
   join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
@@ -140,8 +277,10 @@ declare
 begin
   select * into strict cluster from arch_db_info d where d.id = caller.db_id;
   perform require_active(cluster);
+  -- A time yet to come was told by a clock that was wrong then.
   update arch_member m set last_seen = now()
-  where m.id = caller.id and (m.last_seen is null or m.last_seen < now() - interval '1 minute');
+  where m.id = caller.id
+    and (m.last_seen between now() - interval '1 minute' and now()) is not true;
 
   select coalesce(jsonb_agg(describe_path(p, m.priority) order by m.priority desc, p.id), '[]')
   into paths

@@ -37,12 +37,12 @@ export async function record(
 async function deliverAfterJournal(archiver: Archiver, entry: Entry): Promise<void> {
   const { stateDirectory, member, config } = archiver
   await withScheduling(config, async (schedule) => {
-    const expires = Date.now() + config.scheduleTimeout
+    const expires = performance.now() + config.scheduleTimeout
     const { left, conflicts } = await deliverJournal(stateDirectory, schedule, member, expires)
     reportLateConflicts(conflicts)
     // With so much waiting, this takes its place behind it.
     if (left > 0) await appendToJournal(stateDirectory, entry)
-    else await deliver(schedule, member, [entry])
+    else await deliver(schedule, member, [entry], 'at once')
   })
 }
 

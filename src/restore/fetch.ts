@@ -76,7 +76,7 @@ async function askEverywhere(walName: string, target: Target, config: Config): P
 
 async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
   const { cluster, role, walPath, rests } = target
-  const expires = role === 'standby' ? Date.now() + config.fetchStandbyDeadline : Infinity
+  const expires = role === 'standby' ? performance.now() + config.fetchStandbyDeadline : Infinity
   try {
     const location = await findWhereabouts(walName, target, config)
     if (await placeRecordedHistory(location, walName, walPath)) return placed

@@ -16,7 +16,7 @@ export interface Search {
   readonly own: OwnArchive | PgarchError | undefined
   readonly expected: Expected
   readonly walPath: string
-  /** After this time (milliseconds since the epoch) no further path is opened. */
+  /** After this time, as `performance.now()` counts, no further path is opened. */
   readonly expires: number
   /** What is passed over because it failed lately; undefined: nothing is. */
   readonly rests: Rests | undefined
@@ -87,7 +87,7 @@ function idsOf(own: Search['own']): readonly string[] {
 async function ask(path: PathDescription, wanted: Search, config: Config): Promise<Answer> {
   const { location, expected, walPath, expires, rests } = wanted
   if (rests?.isResting(String(path.id))) return resting(`path "${path.name}"`)
-  const timeLeft = expires - Date.now()
+  const timeLeft = expires - performance.now()
   if (timeLeft <= 0) return noTimeLeft(path)
   const sshConnectTimeout = Math.min(config.sshConnectTimeout, timeLeft)
   const stallTimeout = Math.min(config.stallTimeout, timeLeft)

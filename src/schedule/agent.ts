@@ -49,15 +49,18 @@ export async function dropWal(
  * Delivers what a host did, in its order: claims each file's content, and records where it went. The
  * same entry twice counts once, so this can be repeated until it resolves. Resolves to those files
  * whose content was refused.
+ *
+ * @param when `at once`: it happened just now, whatever this host's clock says
  */
 export async function deliver(
   schedule: Schedule,
   { memberId, credential }: Membership,
   entries: readonly Entry[],
+  when: 'at once' | 'later' = 'later',
 ): Promise<LateConflict[]> {
   const [row] = await schedule.query<{ answer: { conflicts: LateConflict[] } }>(
     'select pgarch.deliver($1, $2, $3) as answer',
-    [memberId, credential, JSON.stringify(entries.map(withHistoryAsText))],
+    [memberId, credential, JSON.stringify(entries.map((entry) => entryAsText(entry, when)))],
   )
   return only(row).answer.conflicts
 }
@@ -91,8 +94,8 @@ function claimAsText(claim: Claim): object {
   return { ...claim, history: claim.history?.toString('base64') ?? null }
 }
 
-function withHistoryAsText({ claim, events }: Entry): object {
-  return { claim: claimAsText(claim), events }
+function entryAsText({ claim, events }: Entry, when: 'at once' | 'later'): object {
+  return { claim: claimAsText(claim), events, live: when === 'at once' }
 }
 
 function only<Row>(row: Row | undefined): Row {

@@ -17,7 +17,8 @@ export interface CachedRoute {
 /** Keeps a route in the state directory's route.json for a time when nobody can be asked. */
 export async function cacheRoute(stateDirectory: string, route: Route): Promise<void> {
   const known = await readCachedRoute(stateDirectory, route.fingerprint)
-  if (known?.route.version === route.version) return
+  // Not by version alone: a scheduling database that was restored may give one a second time.
+  if (isDeepStrictEqual(known?.route, route)) return
   const text = JSON.stringify({ version, readTime: new Date(), route }, undefined, 2)
   await writeDurably(join(stateDirectory, 'route.json'), `${text}\n`, { mode: 0o600 })
 }

@@ -38,14 +38,14 @@ async function connectToAny(
   address: ScheduleAddress,
   settings: ScheduleSettings,
 ): Promise<Connection> {
-  const deadline = Date.now() + settings.timeoutMilliseconds
+  const deadline = performance.now() + settings.timeoutMilliseconds
   const wanted = address.sessionAttributes
   const rounds = wanted === 'prefer-standby' ? (['standby', 'any'] as const) : [wanted]
   const tries = rounds.flatMap((round) => address.hosts.map((host) => ({ round, host })))
   const failures: PgarchError[] = []
   for (const [index, { round, host }] of tries.entries()) {
     // A host that does not answer leaves the others their share of the time.
-    const share = (deadline - Date.now()) / (tries.length - index)
+    const share = (deadline - performance.now()) / (tries.length - index)
     const own = (address.connectTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000
     try {
       const connection = await connectToHost(address, host, settings, Math.min(share, own))

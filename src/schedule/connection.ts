@@ -43,13 +43,13 @@ export async function connectToHost(
   settings: ScheduleSettings,
   milliseconds: number,
 ): Promise<Connection> {
-  const deadline = Date.now() + milliseconds
+  const deadline = performance.now() + milliseconds
   const attempts = await tlsAttempts(address, host.host)
   for (const [index, ssl] of attempts.entries()) {
     const client = await makeClient(address, host, settings, ssl)
     const connection = makeConnection(client, nameServer(host), settings)
     try {
-      await within(client.connect(), Math.max(1, deadline - Date.now()))
+      await within(client.connect(), Math.max(1, deadline - performance.now()))
       return connection
     } catch (thrown) {
       destroySocket(client)

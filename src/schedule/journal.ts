@@ -54,6 +54,8 @@ export async function journalState(
 /**
  * Delivers waiting entries, the oldest first, in batches, until none is left or the time is up.
  * Resolves to what became of them; rejects as `deliver` does, with all that was not delivered kept.
+ *
+ * @param expires as `performance.now()` counts, which no change of the clock moves
  */
 export async function deliverJournal(
   stateDirectory: string,
@@ -65,7 +67,7 @@ export async function deliverJournal(
   const names = await entryNames(folder)
   const conflicts: LateConflict[] = []
   let done = 0
-  while (done < names.length && Date.now() < expires) {
+  while (done < names.length && performance.now() < expires) {
     const batch = names.slice(done, done + batchSize).map((name) => join(folder, name))
     const entries = await Promise.all(batch.map(readEntry))
     const readable = entries.filter((entry) => entry !== 'gone' && entry !== 'damaged')

@@ -1,0 +1,42 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { cacheRoute, readCachedRoute } from '../../src/schedule/cached-route.ts'
+import type { Route } from '../../src/schedule/types.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+const route: Route = {
+  fingerprint: '0c5d1ae6-6b5e-4b4a-9d0c-3d1f4a3f8a11',
+  clusterName: 'app',
+  version: 7,
+  switch: 'start',
+  switchReason: null,
+  switchAuthor: null,
+  paths: [],
+}
+
+let state: ReturnType<typeof temporaryFolder>
+beforeEach(() => {
+  state = temporaryFolder('cached-route')
+})
+afterEach(() => state.remove())
+
+const kept = async () => (await readCachedRoute(state.path, route.fingerprint))?.route
+
+it('a route that is kept already is not written again', async () => {
+  await cacheRoute(state.path, route)
+  const { ino } = statSync(join(state.path, 'route.json'))
+  await cacheRoute(state.path, structuredClone(route))
+  expect(statSync(join(state.path, 'route.json')).ino).toBe(ino)
+  expect(await kept()).toEqual(route)
+})
+
+it.each([
+  ['a newer version', { version: 8 }],
+  ['an older version, of a database that was restored', { version: 3 }],
+  ['the same version with other content, of such a one', { switch: 'pause' as const }],
+])('%s is kept', async (_, change) => {
+  await cacheRoute(state.path, route)
+  await cacheRoute(state.path, { ...route, ...change })
+  expect(await kept()).toEqual({ ...route, ...change })
+})
