@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { privateExit } from '../exit-codes.ts'
+import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
 import { parseWalName } from '../wal/names.ts'
 import { fetchDecision } from './exit-policy.ts'
@@ -39,6 +40,7 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
   }
   const target = await identifyTarget(request, config)
   await removeLeftovers(target.walPath)
+  if (target.stateDirectory !== undefined) await removeUnfinished(target.stateDirectory)
   try {
     return await fetchPatiently(request.walName, target, config)
   } finally {
