@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { storedFile } from '../support/fleet.ts'
 import { makeHistory } from '../support/wal.ts'
-import { type Host, segment, type Wal, writeWal } from './host.ts'
+import { type Host, removeWal, segment, type Wal, writeWal } from './host.ts'
 import type { Round } from './sweep.ts'
 
 /** Everything below a folder that is no directory, by its whole name. */
@@ -59,11 +59,20 @@ export function expectWhole(host: Host, root: string, wals: readonly Wal[]): voi
 
 /** What the scheduling database knows of a file of the host's cluster. */
 export async function known(host: Host, wal: Wal) {
-  const [row] = await host.fleet.rows<{ sha256: string | null; copies: number; stored: number }>(
+  const [row] = await host.fleet.rows<{
+    sha256: string | null
+    /** Copies on paths, and in local archives. */
+    copies: number
+    local: number
+    /** Successes in the log. */
+    stored: number
+  }>(
     `select (select encode(sha256, 'hex') from pgarch.arch_file f
              where f.db_id = d.id and f.wal_name = $2) as sha256,
-            (select count(*)::int from pgarch.arch_copy c
+            (select count(path_id)::int from pgarch.arch_copy c
              where c.db_id = d.id and c.wal_name = $2) as copies,
+            (select count(member_id)::int from pgarch.arch_copy c
+             where c.db_id = d.id and c.wal_name = $2) as local,
             (select count(*)::int from pgarch.arch_remote_log l
              where l.db_id = d.id and l.wal_name = $2 and l.status) as stored
      from pgarch.arch_db_info d where d.name = $1`,
@@ -98,6 +107,6 @@ export function forgetLog(host: Host, root: string, wal: Wal): void {
   const log = wal.name.slice(0, 16)
   rmSync(join(root, host.fingerprint, log), { recursive: true, force: true })
   for (const name of readdirSync(host.walDirectory).filter((one) => one.startsWith(log))) {
-    rmSync(join(host.walDirectory, name))
+    removeWal(host, name)
   }
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +15,12 @@ export const hasLoopDevices =
   findProgram('perl') !== undefined
 
 export const canMount = isRoot
+
+const mounted = new Set<string>()
+// Disks end with the process that runs the test file, whatever became of its hooks.
+process.on('exit', () => {
+  for (const folder of mounted) spawnSync('umount', ['--lazy', folder])
+})
 
 /** An ext4 file system that can lose its power. */
 export interface Disk {
@@ -35,8 +41,8 @@ export function makeDisk(parent: string, name: string): Disk {
   const image = join(parent, `${name}.image`)
   execFileSync('truncate', ['-s', '256M', image])
   execFileSync('mkfs.ext4', ['-q', '-F', image])
-  const mount = () => execFileSync('mount', ['-o', 'loop', image, folder])
-  mount()
+  const mountAgain = () => mount(['-o', 'loop', image, folder], folder)
+  mountAgain()
   ownByUnprivileged(folder)
   const settle = () => execFileSync('sync', ['-f', folder])
   settle()
@@ -46,7 +52,7 @@ export function makeDisk(parent: string, name: string): Disk {
     async cutPower() {
       execFileSync('perl', ['-e', shutdown, folder])
       await unmount(folder)
-      mount()
+      mountAgain()
     },
     remove: () => unmount(folder),
   }
@@ -54,9 +60,14 @@ export function makeDisk(parent: string, name: string): Disk {
 
 /** A disk in memory; `options` as mount(8) has them for tmpfs. */
 export function mountMemory(folder: string, options: string): { remount(options: string): void } {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'pgarch-test', folder])
+  mount(['-t', 'tmpfs', '-o', options, 'pgarch-test', folder], folder)
   ownByUnprivileged(folder)
   return { remount: (change) => execFileSync('mount', ['-o', `remount,${change}`, folder]) }
+}
+
+function mount(words: readonly string[], folder: string): void {
+  execFileSync('mount', words)
+  mounted.add(folder)
 }
 
 /** A server's session that has just ended may still be in it. */
@@ -64,6 +75,7 @@ export async function unmount(folder: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
       execFileSync('umount', [folder], { stdio: ['ignore', 'ignore', 'pipe'] })
+      mounted.delete(folder)
       return
     } catch (error) {
       if (tries === 100) throw error

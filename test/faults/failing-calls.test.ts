@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Finished, type Fleet, startFleet } from '../support/fleet.ts'
@@ -57,7 +57,7 @@ async function expectHealed(wal: Wal, round: Round): Promise<void> {
   expectStored(host, root, wal)
   wake(host)
   expect(await host.run(['journal', 'flush'])).toMatchObject({ status: 0 })
-  expect(await known(host, wal)).toMatchObject({ sha256: sha256Of(wal), copies: 1 })
+  expect(await known(host, wal)).toMatchObject({ sha256: sha256Of(wal), copies: 1, local: 0 })
   await expectCleaned(host, root, round)
   forgetLog(host, root, wal)
 }
@@ -109,6 +109,7 @@ describe.skipIf(!hasTools)('system calls fail, each once, with each error', () =
         folders: [host.stateDirectory],
         few: 4,
         async prepare({ number }) {
+          rmSync(join(host.stateDirectory, 'journal'), { recursive: true, force: true })
           beginOutage(host)
           return writeWal(host, segment(host, number, 1))
         },
@@ -132,7 +133,10 @@ describe.skipIf(!hasTools)('system calls fail, each once, with each error', () =
         title: 'fetch from a local path',
         folders: [root, host.stateDirectory, host.walDirectory],
         few: 4,
-        prepare: async () => wal,
+        async prepare() {
+          forgetWritten(host, root)
+          return wal
+        },
         run: host.fetch,
         async check(_, round, ended) {
           expectClear(ended, 200)

@@ -1,6 +1,14 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { makeDataDirectory } from '../support/data-directory.ts'
@@ -73,9 +81,8 @@ export async function makeHost(options: {
   const systemIdentifier = String(7_239_458_234_598_230_000n + BigInt(number))
   const dataDirectory = makeDataDirectory(folder, systemIdentifier)
   const walDirectory = join(dataDirectory, 'pg_wal')
-  for (const path of ['', 'global', 'global/pg_control', 'PG_VERSION', 'pg_wal']) {
-    ownByUnprivileged(join(dataDirectory, path))
-  }
+  mkdirSync(join(walDirectory, 'archive_status'))
+  execFileSync('chown', ['-R', `${unprivileged.uid}:${unprivileged.gid}`, dataDirectory])
   const node = predictableNode(folder)
   const { pgarch } = installation()
 
@@ -158,12 +165,23 @@ export function targetOf(walName: string): string {
   return walName.endsWith('.history') ? 'pg_wal/RECOVERYHISTORY' : 'pg_wal/RECOVERYXLOG'
 }
 
-/** Puts it into pg_wal. */
-export function writeWal<Given extends Wal>(host: Pick<Host, 'walDirectory'>, wal: Given): Given {
-  const path = join(host.walDirectory, wal.name)
-  writeFileSync(path, wal.content)
-  ownByUnprivileged(path)
+/** Puts it into pg_wal, to be archived. */
+export function writeWal({ walDirectory }: Pick<Host, 'walDirectory'>, wal: Wal): Wal {
+  const ready = join('archive_status', `${wal.name}.ready`)
+  for (const [name, content] of [
+    [wal.name, wal.content],
+    [ready, ''],
+  ] as const) {
+    writeFileSync(join(walDirectory, name), content)
+    ownByUnprivileged(join(walDirectory, name))
+  }
   return wal
+}
+
+/** As the server does with a file that is archived. */
+export function removeWal({ walDirectory }: Host, name: string): void {
+  rmSync(join(walDirectory, name))
+  rmSync(join(walDirectory, 'archive_status', `${name}.ready`))
 }
 
 /** A Node.js that makes up names from PGARCH_TEST_SEED, for PGARCH_NODE. */

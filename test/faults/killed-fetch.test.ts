@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Fleet, startFleet } from '../support/fleet.ts'
@@ -8,6 +8,7 @@ import { makeHistory } from '../support/wal.ts'
 import { age, unfinished } from './archive.ts'
 import { limit } from './extent.ts'
 import { type Host, makeArchivingHost, segment, targetOf, type Wal, writeWal } from './host.ts'
+import { forgetWritten } from './state.ts'
 import { killEverywhere } from './sweep.ts'
 
 const hasTools = findProgram('strace') !== undefined
@@ -41,16 +42,15 @@ describe.skipIf(!hasTools)('fetch is killed, and called again', () => {
       expect(await host.push(wal)).toMatchObject({ status: 0 })
       writeFileSync(join(host.dataDirectory, 'recovery.signal'), '')
       const target = join(host.dataDirectory, targetOf(wal.name))
-      const forgetHistory = () =>
-        rmSync(join(host.stateDirectory, 'history', wal.name), { force: true })
+      const root = join(fleet.folder, path)
 
       await killEverywhere({
         host,
         title: `fetch of ${what}`,
-        folders: [host.walDirectory, host.stateDirectory, fleet.folder.concat('/', path)],
+        folders: [host.walDirectory, host.stateDirectory, root],
         few: 4,
         async prepare() {
-          forgetHistory()
+          forgetWritten(host, root)
           return wal
         },
         async run(_, options) {
@@ -62,7 +62,7 @@ describe.skipIf(!hasTools)('fetch is killed, and called again', () => {
         async check(_, round) {
           if (existsSync(target)) expect(readFileSync(target).equals(wal.content)).toBe(true)
           age(unfinished(host.stateDirectory))
-          forgetHistory()
+          forgetWritten(host, root)
           expect(await host.fetch(wal, { seed: round.seed('b') })).toMatchObject({ status: 0 })
           expect(readFileSync(target).equals(wal.content)).toBe(true)
           expect(unfinished(host.walDirectory, host.stateDirectory)).toEqual([])

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { findProgram } from '../support/parts.ts'
@@ -38,7 +40,12 @@ describe.skipIf(!hasTools)('the scheduling database is down', () => {
 
       wake(host)
       await flush()
-      expect(await known(host, wal)).toEqual({ sha256: sha256Of(wal), copies: 1, stored: records })
+      expect(await known(host, wal)).toEqual({
+        sha256: sha256Of(wal),
+        copies: 1,
+        local: 0,
+        stored: records,
+      })
       await expectCleaned(host, root, round)
       forgetLog(host, root, wal)
     }
@@ -48,6 +55,7 @@ describe.skipIf(!hasTools)('the scheduling database is down', () => {
       folders: [root, host.stateDirectory, host.walDirectory],
       few: 4,
       async prepare({ number }) {
+        rmSync(join(host.stateDirectory, 'journal'), { recursive: true, force: true })
         beginOutage(host)
         return writeWal(host, segment(host, number, 1))
       },
@@ -80,7 +88,12 @@ describe.skipIf(!hasTools)('the scheduling database is down', () => {
       await flush()
       for (const one of pair(round)) {
         expectStored(host, root, one)
-        expect(await known(host, one)).toEqual({ sha256: sha256Of(one), copies: 1, stored: 1 })
+        expect(await known(host, one)).toEqual({
+          sha256: sha256Of(one),
+          copies: 1,
+          local: 0,
+          stored: 1,
+        })
       }
       await expectCleaned(host, root, round)
       forgetLog(host, root, wal)

@@ -58,7 +58,7 @@ describe.skipIf(!hasTools)('push is killed, and called again', () => {
         expect(again).toMatchObject({ status: 0 })
         expectStored(host, root, wal)
         const { stored, ...rest } = await known(host, wal)
-        expect(rest).toEqual({ sha256: sha256Of(wal), copies: 1 })
+        expect(rest).toEqual({ sha256: sha256Of(wal), copies: 1, local: 0 })
         expect(stored).toBeGreaterThan(0)
 
         await expectCleaned(host, root, round)
@@ -69,7 +69,7 @@ describe.skipIf(!hasTools)('push is killed, and called again', () => {
         host,
         title: `push to ${to}`,
         folders: [root, host.stateDirectory, host.walDirectory],
-        few: 4,
+        few: 6,
         prepare,
         run: host.push,
         check,

@@ -1,10 +1,18 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { findProgram } from '../support/parts.ts'
 
 /** Root may make network namespaces, where the kernel has them. */
 export const canMakeNetworks =
-  process.getuid?.() === 0 && findProgram('ip') !== undefined && worked(['netns', 'list'])
+  process.getuid?.() === 0 &&
+  spawnSync('unshare', ['--net', 'true']).status === 0 &&
+  findProgram('ip') !== undefined
+
+const namespaces = new Set<string>()
+// They end with the process that runs the test file, whatever became of its hooks.
+process.on('exit', () => {
+  for (const namespace of namespaces) spawnSync('ip', ['netns', 'delete', namespace])
+})
 
 /** A host of its own, and a link from it to this one. */
 export interface Link {
@@ -33,9 +41,13 @@ export function makeLink(): Link {
     within,
     cut: () => void ip('link', 'set', here, 'down'),
     mend: () => void ip('link', 'set', here, 'up'),
-    remove: () => void ip('netns', 'delete', namespace),
+    remove() {
+      ip('netns', 'delete', namespace)
+      namespaces.delete(namespace)
+    },
   }
   ip('netns', 'add', namespace)
+  namespaces.add(namespace)
   try {
     ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', namespace)
     ip('address', 'add', `${address}/30`, 'dev', here)
@@ -52,13 +64,4 @@ export function makeLink(): Link {
     throw error
   }
   return link
-}
-
-function worked(words: string[]): boolean {
-  try {
-    execFileSync('ip', words, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -8,7 +8,7 @@ import { type Sshd, startSshd } from '../support/sshd.ts'
 import { expectCleaned, expectStored, expectWhole, forgetLog, known, sha256Of } from './archive.ts'
 import { type Disk, hasLoopDevices, makeDisk } from './disks.ts'
 import { isFull, limit, report } from './extent.ts'
-import { makeArchivingHost, segment, type Wal, writeWal } from './host.ts'
+import { makeArchivingHost, makeHost, segment, type Wal, writeWal } from './host.ts'
 import { beginOutage, forgetWritten, journalOf, wake } from './state.ts'
 import { killEverywhere, type Round } from './sweep.ts'
 
@@ -56,23 +56,35 @@ describe.skipIf(!hasLoopDevices || !hasTools)('the power fails', () => {
     }
   })
 
+  test('right after register succeeded: the host is a member', async () => {
+    const host = await makeHost({ fleet })
+    await cutPower()
+    await fleet.admin('route', 'set', host.name, 'berlin', '--priority', '1')
+    const wal = writeWal(host, segment(host, ++log, 1))
+    expect(await host.push(wal)).toMatchObject({ status: 0 })
+  })
+
   test.each([
     ['locally', 'berlin'],
     ['over SFTP', 'hamburg'],
   ])(
-    'right after push succeeded %s: file, route and membership are there',
+    'right after push succeeded %s: file and route are there',
     { timeout: limit },
     async (how, path) => {
       const root = join(disk.folder, path)
       for (const _ of rounds) {
         const host = await makeArchivingHost(fleet, path)
-        await cutPower()
         const wal = writeWal(host, segment(host, ++log, 1))
         expect(await host.push(wal)).toMatchObject({ status: 0 })
         await cutPower()
         expectStored(host, root, wal)
         expect(existsSync(join(host.stateDirectory, 'route.json'))).toBe(true)
-        expect(await known(host, wal)).toEqual({ sha256: sha256Of(wal), copies: 1, stored: 1 })
+        expect(await known(host, wal)).toEqual({
+          sha256: sha256Of(wal),
+          copies: 1,
+          local: 0,
+          stored: 1,
+        })
         forgetLog(host, root, wal)
       }
       report(`power cut after push ${how}`, { cuts: rounds.length })
@@ -96,7 +108,12 @@ describe.skipIf(!hasLoopDevices || !hasTools)('the power fails', () => {
       for (const _twice of [1, 2]) {
         expect(await host.run(['journal', 'flush'])).toMatchObject({ status: 0 })
         await cutPower()
-        expect(await known(host, wal)).toEqual({ sha256: sha256Of(wal), copies: 1, stored: 1 })
+        expect(await known(host, wal)).toEqual({
+          sha256: sha256Of(wal),
+          copies: 1,
+          local: 0,
+          stored: 1,
+        })
       }
       expect(journalOf(host)).toEqual([])
       forgetLog(host, root, wal)
@@ -113,7 +130,7 @@ describe.skipIf(!hasLoopDevices || !hasTools)('the power fails', () => {
       expect(await host.push(wal, { seed: round.seed('b') })).toMatchObject({ status: 0 })
       await cutPower()
       expectStored(host, root, wal)
-      expect(await known(host, wal)).toMatchObject({ sha256: sha256Of(wal), copies: 1 })
+      expect(await known(host, wal)).toMatchObject({ sha256: sha256Of(wal), copies: 1, local: 0 })
       await expectCleaned(host, root, round)
       forgetLog(host, root, wal)
     }

@@ -11,6 +11,7 @@ function next(digits) {
   return count.toString(16).padStart(digits, '0')
 }
 
+Object.defineProperty(process, 'pid', { value: seed })
 crypto.randomUUID = () => `${seed}-0000-4000-8000-${next(12)}`
 crypto.randomBytes = (size, ...rest) =>
   size === 8 ? Buffer.from(`${seed}${next(8)}`, 'hex') : randomBytes(size, ...rest)

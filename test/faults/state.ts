@@ -13,10 +13,11 @@ export function setRests(
   ownByUnprivileged(file)
 }
 
-/** What a push writes once, on this host and on its path, it has to write again. */
+/** What is written once, on the host and on the path below `root`, has to be written again. */
 export function forgetWritten({ stateDirectory, fingerprint }: Host, root: string): void {
-  rmSync(join(stateDirectory, 'route.json'), { force: true })
-  rmSync(join(stateDirectory, 'manifests'), { recursive: true, force: true })
+  for (const name of ['route.json', 'paths.json', 'manifests', 'history']) {
+    rmSync(join(stateDirectory, name), { recursive: true, force: true })
+  }
   rmSync(join(root, fingerprint, 'manifest.json'), { force: true })
 }
 

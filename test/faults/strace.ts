@@ -31,7 +31,7 @@ export function readCalls(log: string): TracedCall[] {
     })
 }
 
-/** Every call on something below one of the folders, and all names below them that were touched. */
+/** Every call on something below one of the folders, in order, each with all that is touched there. */
 export function callsBelow(folders: readonly string[], calls: readonly TracedCall[]): CallSite[] {
   const isBelow = (path: string) =>
     folders.some((folder) => path === folder || path.startsWith(`${folder}/`))
@@ -39,32 +39,27 @@ export function callsBelow(folders: readonly string[], calls: readonly TracedCal
     [...text.matchAll(/["<](\/[^">]*)/g)].map(([, path]) => path ?? '').filter(isBelow)
   const below = calls.filter((call) => touched(call).length > 0)
   const paths = [...new Set(below.flatMap(touched))]
-  return sites(below).map((site) => ({ ...site, paths }))
+  return numbered(below).map(({ name, number }) => ({ call: name, number, paths }))
 }
 
-/** Every call on a socket. Its place is among all calls of that name in its thread. */
+/** Every transfer over a socket. Its place is among all calls of that name in its thread. */
 export function callsOnSockets(calls: readonly TracedCall[]): CallSite[] {
+  return numbered(calls)
+    .filter(({ name, text }) => {
+      const isTransfer = /^(read|readv|recv|write|writev|send)/.test(name)
+      return isTransfer && /^\d+<socket:/.test(text)
+    })
+    .map(({ name, number }) => ({ call: name, number, paths: [] }))
+}
+
+/** With each call's place among those of its name, as strace counts: for each thread by itself. */
+function numbered(calls: readonly TracedCall[]): (TracedCall & { readonly number: number })[] {
   const counts = new Map<string, number>()
-  return calls.flatMap(({ thread, name, text }) => {
-    const key = `${thread} ${name}`
+  return calls.map((call) => {
+    const key = `${call.thread} ${call.name}`
     const number = (counts.get(key) ?? 0) + 1
     counts.set(key, number)
-    const isTransfer = /^(read|readv|recv|write|writev|send)/.test(name)
-    return isTransfer && /^\d+<socket:/.test(text) ? [{ call: name, number, paths: [] }] : []
-  })
-}
-
-/** strace counts for each thread by itself: the busiest one tells how far there is to count. */
-function sites(calls: readonly TracedCall[]): Omit<CallSite, 'paths'>[] {
-  return [...new Set(calls.map(({ name }) => name))].sort().flatMap((call) => {
-    const threads = Object.values(
-      Object.groupBy(
-        calls.filter(({ name }) => name === call),
-        ({ thread }) => thread,
-      ),
-    )
-    const most = Math.max(...threads.map((thread) => thread?.length ?? 0))
-    return Array.from({ length: most }, (_, index) => ({ call, number: index + 1 }))
+    return { ...call, number }
   })
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Fleet } from '../support/fleet.ts'
@@ -9,6 +9,7 @@ import {
   type Host,
   makeHost,
   type RunOptions,
+  removeWal,
   segment,
   targetOf,
   type Wal,
@@ -97,7 +98,7 @@ export async function endure(ground: Ground, trouble: Trouble): Promise<void> {
     expect(await tries(host, after)).toEqual([{ root: first, stored: true }])
     await expectFetched(ground, after)
     expectWhole(host, first, [after])
-    for (const { name } of [during, resting, after]) rmSync(join(host.walDirectory, name))
+    for (const { name } of [during, resting, after]) removeWal(host, name)
   }
   report(trouble.what, { rounds })
 }
