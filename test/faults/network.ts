@@ -33,9 +33,11 @@ export function makeLink(): Link {
   const network = `198.${18 + randomInt(2)}.${randomInt(256)}`
   const last = 4 * randomInt(64)
   const address = `${network}.${last + 1}`
-  const within = ['ip', 'netns', 'exec', namespace]
+  // Not "ip netns exec", which also makes a mount namespace: a disk that another test unmounts
+  // meanwhile would stay mounted there, and a power cut not end.
+  const within = ['nsenter', `--net=/run/netns/${namespace}`, '--']
   const ip = (...words: string[]) => execFileSync('ip', words)
-  const inside = (...words: string[]) => ip('netns', 'exec', namespace, ...words)
+  const inside = (...words: string[]) => execFileSync('nsenter', [...within.slice(1), ...words])
   const link = {
     address,
     within,
