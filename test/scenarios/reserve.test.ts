@@ -26,7 +26,7 @@ it('a path under its reserve is passed over, until it has room again', async () 
 
   const primary = await fleet.startPrimary('one', ['full', 'roomy'])
   expect(await placesOf(await archiveSegment(primary))).toEqual([{ name: 'roomy' }])
-  expect(primary.log()).toMatch(/path "full" did not take it: .* would eat into the reserve/)
+  expect(primary.log()).toMatch(/path "full": .* would eat into the reserve/)
 
   await fleet.admin('path', 'set', 'full', '--reserve', '0B')
   const state = join(fleet.environment.PGARCH_STATE_DIR ?? '', primary.dataDirectory, '@pgarch')
