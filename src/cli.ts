@@ -16,6 +16,7 @@ const commands = {
   fetch: () => import('./commands/fetch.ts'),
   status: () => import('./commands/status.ts'),
   journal: () => import('./commands/journal.ts'),
+  worker: () => import('./commands/worker.ts'),
   log: () => import('./commands/log.ts'),
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { PgarchError } from './errors.ts'
-import { duration, integer, path, size, text } from './settings.ts'
+import { boolean, duration, integer, path, size, text } from './settings.ts'
 
 /**
  * Every setting: its key in the configuration file, its environment variable, how its value reads,
@@ -27,6 +27,9 @@ export const settings = {
     duration,
     '5s',
   ),
+  pushWorker: setting('push.worker', 'PGARCH_PUSH_WORKER', boolean, true),
+  pushParallel: setting('push.parallel', 'PGARCH_PUSH_PARALLEL', integer(1, 16), 4),
+  workerIdle: setting('worker.idle', 'PGARCH_WORKER_IDLE', duration, '5min'),
   localArchive: setting('local_archive.directory', 'PGARCH_LOCAL_ARCHIVE', path, undefined),
   localReserve: setting('local_archive.reserve', 'PGARCH_LOCAL_RESERVE', size, '1GB'),
 } as const

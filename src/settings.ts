@@ -14,6 +14,12 @@ export function path(value: unknown): string {
   throw new Error(`"${given}" is not an absolute path`)
 }
 
+export function boolean(value: unknown): boolean {
+  if (value === true || value === 'true' || value === 'on') return true
+  if (value === false || value === 'false' || value === 'off') return false
+  throw new Error(`"${value}" is neither true nor false`)
+}
+
 export function integer(least: number, most: number): (value: unknown) => number {
   return (value) => {
     const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value

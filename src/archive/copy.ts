@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { describeError, PgarchError } from '../errors.ts'
-import { withPath } from '../resources.ts'
 import type { CopyEvent, Route, SchedulePath } from '../schedule/types.ts'
 import { storedName } from '../stores/stored-file.ts'
 import type { Archiver } from './identify.ts'
@@ -30,7 +29,7 @@ function pathsToTry({ rests, config }: Archiver, { paths }: Route): readonly Sch
 }
 
 async function tryPath(
-  { rests, config }: Archiver,
+  { rests, means }: Archiver,
   path: SchedulePath,
   fingerprint: string,
   { digest, content }: WalFile,
@@ -47,7 +46,7 @@ async function tryPath(
     ...result,
   })
   try {
-    const { outcome, storedBytes } = await withPath(path, config, (store) =>
+    const { outcome, storedBytes } = await means.withPath(path, (store) =>
       store.put(storedName(fingerprint, digest.walName), content, digest),
     )
     rests.note(String(path.id), 'worked')

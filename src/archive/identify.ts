@@ -3,6 +3,7 @@ import { PgarchError } from '../errors.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
+import { type Means, ownMeans } from './means.ts'
 import { openRests, type Rests } from './rests.ts'
 
 /** Who archives, and with what: the same for every file of a data directory. */
@@ -11,6 +12,7 @@ export interface Archiver {
   readonly member: Member
   readonly stateDirectory: string
   readonly rests: Rests
+  readonly means: Means
   readonly config: Config
 }
 
@@ -41,5 +43,6 @@ export async function identifyArchiver(path: string, config: Config): Promise<Ar
   // A membership from PGARCH_MEMBER may come to a host that has no state directory yet.
   const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
   const rests = await openRests(stateDirectory)
-  return { dataDirectory, member, stateDirectory, rests, config }
+  const means = ownMeans(stateDirectory, member, config)
+  return { dataDirectory, member, stateDirectory, rests, means, config }
 }

@@ -23,7 +23,10 @@ export interface Rests {
 }
 
 /** A file that cannot be read or understood means that nothing rests: that only costs time. */
-export async function openRests(stateDirectory: string, now = Date.now()): Promise<Rests> {
+export async function openRests(
+  stateDirectory: string,
+  clock: () => number = Date.now,
+): Promise<Rests> {
   const file = join(stateDirectory, 'rests.json')
   const rests = parse(await readFile(file, 'utf8').catch(() => ''))
   let changed = false
@@ -31,20 +34,21 @@ export async function openRests(stateDirectory: string, now = Date.now()): Promi
     isResting(name) {
       const one = rests.get(name)
       if (one === undefined) return false
-      const age = now - one.since
+      const age = clock() - one.since
       // A clock that was set back must not make a rest longer than any.
       return age >= 0 && age < restAfter(one.failures)
     },
     note(name, outcome) {
       const before = rests.get(name)
       if (outcome === 'failed')
-        rests.set(name, { since: now, failures: (before?.failures ?? 0) + 1 })
+        rests.set(name, { since: clock(), failures: (before?.failures ?? 0) + 1 })
       else if (before === undefined) return
       else rests.delete(name)
       changed = true
     },
     async save() {
       if (!changed) return
+      changed = false
       await writeDurably(file, JSON.stringify(Object.fromEntries(rests)), { mode: 0o600 })
     },
   }

@@ -1,7 +1,5 @@
 import { describeError, PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
-import { withScheduling } from '../resources.ts'
-import { dropWal, fetchRoute } from '../schedule/agent.ts'
 import { cacheRoute, readCachedRoute } from '../schedule/cached-route.ts'
 import type { Claim, ClaimOutcome, Route } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
@@ -21,30 +19,23 @@ export const scheduleRest = 'schedule'
  * is stopped. Rejects with `refused` while the cluster does not archive, and with `conflict`.
  */
 export async function takeRoute(archiver: Archiver, claim: Claim): Promise<TakenRoute | 'dropped'> {
-  const { rests, member, stateDirectory, config } = archiver
+  const { rests, member, stateDirectory, means } = archiver
   if (rests.isResting(scheduleRest)) {
     const cached = await readCachedRoute(stateDirectory, member.fingerprint)
     if (cached !== undefined) return fromCache(cached.route)
   }
   try {
-    const taken = await withScheduling(config, async (schedule) => {
-      const { route, claim: outcome } = await fetchRoute(schedule, member, claim)
-      // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
-      await keepRoute(stateDirectory, route)
-      if (route.switch === 'stop' && (await dropWal(schedule, member, claim))) {
-        log.warning(
-          `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
-            because(route),
-          'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
-        )
-        return 'dropped'
-      }
-      refuseUnlessArchiving(route)
-      refuseConflict(route, outcome, claim.walName)
-      return { route, source: 'schedule' } as const
-    })
+    const { route, claim: outcome } = await means.fetchRoute(claim)
     rests.note(scheduleRest, 'worked')
-    return taken
+    // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
+    await keepRoute(stateDirectory, route)
+    if (route.switch === 'stop' && (await means.dropWal(claim))) {
+      warnOfDrop(route, claim)
+      return 'dropped'
+    }
+    refuseUnlessArchiving(route)
+    refuseConflict(route, outcome, claim.walName)
+    return { route, source: 'schedule' }
   } catch (error) {
     if (!(error instanceof PgarchError) || !isOutage(error)) throw error
     rests.note(scheduleRest, 'failed')
@@ -67,6 +58,14 @@ export function isOutage({ failure }: PgarchError): boolean {
 function fromCache(route: Route): TakenRoute {
   refuseUnlessArchiving(route)
   return { route, source: 'cache' }
+}
+
+function warnOfDrop(route: Route, { walName }: Claim): void {
+  log.warning(
+    `"${walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
+      because(route),
+    'A recovery cannot go past it. Run "pgarch cluster start", then take a base backup.',
+  )
 }
 
 async function keepRoute(stateDirectory: string, route: Route): Promise<void> {

@@ -1,0 +1,73 @@
+import { PgarchError } from '../errors.ts'
+
+/** Opens something, lets `use` have it, and closes it when that ends. */
+export type Scope<Thing> = <Result>(use: (thing: Thing) => Promise<Result>) => Promise<Result>
+
+/** Something that is opened when it is first wanted, and kept open for whoever wants it next. */
+export interface Kept<Thing> {
+  use<Result>(use: (thing: Thing) => Promise<Result>): Promise<Result>
+  /** Resolves once nobody uses it any more, and it is closed. */
+  close(): Promise<void>
+}
+
+interface Opened<Thing> {
+  readonly thing: Promise<Thing>
+  readonly closed: Promise<void>
+  close(): void
+  users: number
+  retired: boolean
+}
+
+/**
+ * Keeps what a scope opens, for `idle` milliseconds after its last use. One that did not answer is
+ * retired: whoever comes next gets a new one, and it is closed when its last user is done.
+ */
+export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
+  let current: Opened<Thing> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  function retire(one: Opened<Thing>): void {
+    one.retired = true
+    if (current === one) current = undefined
+    if (one.users === 0) one.close()
+  }
+
+  return {
+    async use(use) {
+      clearTimeout(timer)
+      current ??= open(scope)
+      const mine = current
+      mine.users++
+      try {
+        return await use(await mine.thing)
+      } catch (error) {
+        if (!(error instanceof PgarchError) || error.failure === 'unreachable') retire(mine)
+        throw error
+      } finally {
+        mine.users--
+        if (mine.users === 0 && mine.retired) mine.close()
+        if (mine.users === 0 && current === mine)
+          timer = setTimeout(() => retire(mine), idle).unref()
+      }
+    },
+    async close() {
+      clearTimeout(timer)
+      const one = current
+      if (one === undefined) return
+      retire(one)
+      await one.closed
+    },
+  }
+}
+
+function open<Thing>(scope: Scope<Thing>): Opened<Thing> {
+  const ready = Promise.withResolvers<Thing>()
+  const done = Promise.withResolvers<void>()
+  const closed = scope(async (thing) => {
+    ready.resolve(thing)
+    await done.promise
+  }).catch((error) => {
+    ready.reject(error)
+  })
+  return { thing: ready.promise, closed, close: done.resolve, users: 0, retired: false }
+}

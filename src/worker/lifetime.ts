@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises'
+import type { Config } from '../config.ts'
+import { readLife } from '../postgres/life.ts'
+
+/** How often it is looked at, in milliseconds. */
+const interval = 500
+
+/** How long a worker may go on. */
+export interface Lifetime {
+  /** The server's, which markers are for. */
+  readonly life: string
+  isOver(): boolean
+  end(): void
+  /** Looks whether it is over, unless somebody has just looked. */
+  look(): Promise<void>
+}
+
+/**
+ * Of a worker for the server that runs on a data directory. It is over when that server's life is,
+ * its data directory is gone, or pgarch's program or configuration is not what it was. Undefined when
+ * no server runs there, or none that an orphan's death would leave alone.
+ */
+export async function watchLifetime(
+  dataDirectory: string,
+  config: Config,
+): Promise<Lifetime | undefined> {
+  const life = await currentLife(dataDirectory)
+  const versions = await versionsOf(config)
+  let over = false
+  let looked = performance.now()
+  if (life === undefined) return undefined
+  return {
+    life,
+    isOver: () => over,
+    end: () => {
+      over = true
+    },
+    async look() {
+      if (performance.now() - looked < interval) return
+      looked = performance.now()
+      over ||=
+        (await currentLife(dataDirectory)) !== life || (await versionsOf(config)) !== versions
+    },
+  }
+}
+
+/** Of a postmaster that is there. */
+async function currentLife(dataDirectory: string): Promise<string | undefined> {
+  const life = await readLife(dataDirectory).catch(() => undefined)
+  if (life === undefined) return undefined
+  try {
+    process.kill(life.postmasterPid, 0)
+    return life.name
+  } catch {
+    return undefined
+  }
+}
+
+/** Of what this process was started from: another file in its place is another version. */
+async function versionsOf(config: Config): Promise<string> {
+  const files = [process.argv[1], config.file].filter((file) => file !== undefined)
+  const versions = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ ino, mtimeMs }) => `${ino} ${mtimeMs}`,
+        () => 'gone',
+      ),
+    ),
+  )
+  return versions.join()
+}
