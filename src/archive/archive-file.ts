@@ -16,6 +16,11 @@ export interface ReadyFile {
   readonly walPath: string
   /** PostgreSQL's %f. */
   readonly walName: string
+  /**
+   * Whether PostgreSQL still keeps the file for us. Asked once it was read: a file that was archived by
+   * another push meanwhile may be recycled under a reader's eyes, and what was read be of two files.
+   */
+  isStillReady?(): Promise<boolean>
 }
 
 /**
@@ -29,6 +34,7 @@ export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise
   await checkWalPath(dataDirectory, ready.walPath)
   const walPath = resolve(dataDirectory.path, ready.walPath)
   const file = await checkWalFile(walPath, ready.walName, member)
+  if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return
   const claim = claimOf(file)
   const taken = await takeRoute(archiver, claim)
   if (taken === 'dropped') return

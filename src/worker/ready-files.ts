@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 import { parseWalName } from '../wal/names.ts'
 
 /** Where PostgreSQL notes which WAL files want archiving. */
@@ -15,6 +15,18 @@ export async function listReadyFiles(dataDirectory: string): Promise<string[]> {
     return orderReadyFiles(await readdir(directory))
   } catch (thrown) {
     throw fileError('read directory', directory, thrown)
+  }
+}
+
+/** Whether PostgreSQL still wants it archived, and so keeps it. */
+export async function isReady(dataDirectory: string, walName: string): Promise<boolean> {
+  const file = join(statusDirectoryOf(dataDirectory), `${walName}.ready`)
+  try {
+    await stat(file)
+    return true
+  } catch (thrown) {
+    if (hasCode(thrown, 'ENOENT')) return false
+    throw fileError('look at file', file, thrown)
   }
 }
 

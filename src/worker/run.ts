@@ -12,7 +12,7 @@ import { closeInherited } from './descriptors.ts'
 import { type Lifetime, watchLifetime } from './lifetime.ts'
 import { type Markers, openMarkers } from './markers.ts'
 import { type ReadyQueue, readyQueue } from './queue.ts'
-import { statusDirectoryOf } from './ready-files.ts'
+import { isReady, statusDirectoryOf } from './ready-files.ts'
 import { type SharedMeans, sharedMeans } from './shared-means.ts'
 
 /** How often the worker looks around when nothing wakes it, in milliseconds. */
@@ -94,12 +94,15 @@ async function work(on: Work, config: Config): Promise<void> {
 }
 
 async function archiveOne(walName: string, { archiver, markers, queue, lifetime }: Work) {
+  const isStillReady = () => isReady(archiver.dataDirectory.path, walName)
   try {
-    await archiveFile(archiver, { walPath: join('pg_wal', walName), walName })
-    await markers.pushed(walName)
+    await archiveFile(archiver, { walPath: join('pg_wal', walName), walName, isStillReady })
+    if (await isStillReady()) await markers.pushed(walName)
     queue.done(walName, 'pushed')
   } catch (error) {
     queue.done(walName, 'failed')
+    // A push that asked for itself was faster, and the file is gone.
+    if (!(await isStillReady())) return
     log.error(error)
     // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves.
     if (lifetime.isOver()) return
