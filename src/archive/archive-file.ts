@@ -30,10 +30,10 @@ export interface ReadyFile {
  * recovery there is.
  */
 export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<void> {
-  const { dataDirectory, member } = archiver
+  const { dataDirectory, member, config } = archiver
   await checkWalPath(dataDirectory, ready.walPath)
   const walPath = resolve(dataDirectory.path, ready.walPath)
-  const file = await checkWalFile(walPath, ready.walName, member)
+  const file = await checkWalFile(walPath, ready.walName, member, config.compressionLevel)
   if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return
   const claim = claimOf(file)
   const taken = await takeRoute(archiver, claim)

@@ -46,6 +46,8 @@ export interface Digest {
  */
 export interface Content {
   open(): AsyncIterable<Uint8Array>
+  /** The same, compressed when it was read for its digest, see compress.ts: it need not be opened. */
+  readonly frame?: readonly Uint8Array[]
 }
 
 export interface Probe {

@@ -60,6 +60,31 @@ export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
   }
 }
 
+/** The same for many who each need one to themselves: as many are open as were used at once. */
+export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
+  const all: Kept<Thing>[] = []
+  const free: Kept<Thing>[] = []
+  const another = () => {
+    const one = keep(scope, idle)
+    all.push(one)
+    return one
+  }
+  return {
+    async use(use) {
+      // The last one that was used, so that those which are not needed come to be idle.
+      const mine = free.pop() ?? another()
+      try {
+        return await mine.use(use)
+      } finally {
+        free.push(mine)
+      }
+    },
+    async close() {
+      await Promise.all(all.map((one) => one.close()))
+    },
+  }
+}
+
 function open<Thing>(scope: Scope<Thing>): Opened<Thing> {
   const ready = Promise.withResolvers<Thing>()
   const done = Promise.withResolvers<void>()

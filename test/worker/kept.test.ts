@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { PgarchError } from '../../src/errors.ts'
-import { keep } from '../../src/worker/kept.ts'
+import { type Kept, keep, keepSeveral } from '../../src/worker/kept.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -10,10 +10,10 @@ afterEach(() => {
 })
 
 /** A scope that tells what is opened and closed. */
-function scope() {
+function scope(keeping: typeof keep = keep): { events: string[]; kept: Kept<number> } {
   const events: string[] = []
   let number = 0
-  const kept = keep<number>(async (use) => {
+  const kept = keeping<number>(async (use) => {
     const mine = ++number
     events.push(`open ${mine}`)
     try {
@@ -73,4 +73,25 @@ it('a failure to open reaches who wanted it, and the next tries again', async ()
   await expect(kept.use(async () => {})).rejects.toThrow('down')
   expect(await kept.use(async (number) => number)).toBe(2)
   await kept.close()
+})
+
+it('of several, each has one to itself; the last used is taken first, and the others come to rest', async () => {
+  const { events, kept } = scope(keepSeveral)
+  const slow = Promise.withResolvers<void>()
+  const both = [1, 2].map(() =>
+    kept.use(async (number) => {
+      await slow.promise
+      return number
+    }),
+  )
+  slow.resolve()
+  expect(await Promise.all(both)).toEqual([1, 2])
+  for (let n = 0; n < 3; n++) {
+    await vi.advanceTimersByTimeAsync(600)
+    expect(await kept.use(async (number) => number)).toBe(2)
+  }
+  expect(events).toEqual(['open 1', 'open 2', 'close 1'])
+  expect(await Promise.all([kept.use(async (n) => n), kept.use(async (n) => n)])).toEqual([2, 3])
+  await kept.close()
+  expect(events.slice(3).sort()).toEqual(['close 2', 'close 3', 'open 3'])
 })
