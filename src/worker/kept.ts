@@ -60,23 +60,34 @@ export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
   }
 }
 
-/** The same for many who each need one to themselves: as many are open as were used at once. */
-export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
+/**
+ * The same for many who each need one to themselves: as many are open as were used at once, but at most
+ * `most`; whoever comes then waits.
+ */
+export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number, most: number): Kept<Thing> {
   const all: Kept<Thing>[] = []
   const free: Kept<Thing>[] = []
-  const another = () => {
-    const one = keep(scope, idle)
-    all.push(one)
-    return one
+  const waiting: ((one: Kept<Thing>) => void)[] = []
+
+  /** The last one that was used, so that those which are not needed come to be idle. */
+  async function take(): Promise<Kept<Thing>> {
+    const unused = free.pop()
+    if (unused !== undefined) return unused
+    if (all.length === most) return await new Promise((resolve) => waiting.push(resolve))
+    const another = keep(scope, idle)
+    all.push(another)
+    return another
   }
+
   return {
     async use(use) {
-      // The last one that was used, so that those which are not needed come to be idle.
-      const mine = free.pop() ?? another()
+      const mine = await take()
       try {
         return await mine.use(use)
       } finally {
-        free.push(mine)
+        const next = waiting.shift()
+        if (next !== undefined) next(mine)
+        else free.push(mine)
       }
     },
     async close() {

@@ -72,11 +72,13 @@ async function isAdopted(dataDirectory: string): Promise<boolean> {
 async function work(on: Work, config: Config): Promise<void> {
   const { queue, lifetime, archiver } = on
   const lanes = new Set<Promise<void>>()
-  const bell = wakeUps(archiver.dataDirectory.path, queue)
+  // While some files are sent, as many more are read and compressed.
+  const most = 2 * config.pushParallel
+  const bell = wakeUps(archiver.dataDirectory.path, on)
   let lastWork = performance.now()
   try {
     while (!lifetime.isOver()) {
-      while (lanes.size < config.pushParallel) {
+      while (lanes.size < most) {
         const walName = await queue.next()
         if (walName === undefined) break
         lastWork = performance.now()
@@ -84,7 +86,8 @@ async function work(on: Work, config: Config): Promise<void> {
         lanes.add(lane)
       }
       if (lanes.size === 0 && performance.now() - lastWork > config.workerIdle) return
-      await Promise.race([...lanes, bell.next()])
+      await Promise.race([...lanes, bell.rings()])
+      bell.answer()
       await lifetime.look()
     }
     await Promise.all(lanes)
@@ -117,23 +120,29 @@ function asFailure(error: unknown): PgarchError {
   return new PgarchError('unusable', `bug in pgarch: ${describeError(error)}`)
 }
 
-/** Resolves when a file may have become ready, and at the latest after a while. */
-function wakeUps(dataDirectory: string, queue: ReadyQueue) {
-  let wake = () => {}
+/** Rings when a file has become ready, and every now and then. */
+function wakeUps(dataDirectory: string, { queue, markers }: Pick<Work, 'queue' | 'markers'>) {
+  let ring = Promise.withResolvers<void>()
+  const timer = setInterval(() => ring.resolve(), lookAround)
   const watcher = watch(statusDirectoryOf(dataDirectory), (_event, file) => {
     if (!file?.endsWith('.ready')) return
-    queue.hurry(file.slice(0, -'.ready'.length))
-    wake()
+    const walName = file.slice(0, -'.ready'.length)
+    // PostgreSQL took an archived one away: of ten thousand, each would cost another listing.
+    if (markers.has(walName)) return
+    queue.hurry(walName)
+    ring.resolve()
   })
   watcher.on('error', () => {}) // the directory is gone, which the lifetime notices
   return {
-    async next(): Promise<void> {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, lookAround)
-      wake = resolve
-      await promise
-      clearTimeout(timer)
+    /** Resolved, too, when it rang before anybody asked. */
+    rings: () => ring.promise,
+    /** Before looking what there is: what comes later rings again. */
+    answer(): void {
+      ring = Promise.withResolvers()
     },
-    close: () => watcher.close(),
+    close(): void {
+      clearInterval(timer)
+      watcher.close()
+    },
   }
 }

@@ -13,7 +13,7 @@ import type {
 } from '../schedule/types.ts'
 import type { Store } from '../stores/store.ts'
 import { batching } from './batch.ts'
-import { type Kept, keep, keepSeveral } from './kept.ts'
+import { type Kept, keep, keepSeveral, type Scope } from './kept.ts'
 
 /** How long a connection is kept that nobody uses, in milliseconds. */
 const idle = 10_000
@@ -73,10 +73,10 @@ export function sharedMeans(
     withPath(path, use) {
       // A path that was changed is another one to connect to.
       const key = JSON.stringify(path)
-      // One for each file in flight: what one hangs on is cut without harm to others, a connection's
-      // window is not shared, and the server works on as many files at once.
-      const kept =
-        stores.get(key) ?? keepSeveral<Store>((open) => withPath(path, config, open), idle)
+      // One for each file that is sent: what one hangs on is cut without harm to others, a
+      // connection's window is not shared, and the server works on as many files at once.
+      const open: Scope<Store> = (one) => withPath(path, config, one)
+      const kept = stores.get(key) ?? keepSeveral(open, idle, config.pushParallel)
       stores.set(key, kept)
       return kept.use(use)
     },

@@ -75,8 +75,8 @@ it('a failure to open reaches who wanted it, and the next tries again', async ()
   await kept.close()
 })
 
-it('of several, each has one to itself; the last used is taken first, and the others come to rest', async () => {
-  const { events, kept } = scope(keepSeveral)
+it('of several, each has one to itself; the last used is taken first, and others come to rest', async () => {
+  const { events, kept } = scope((use, idle) => keepSeveral(use, idle, 2))
   const slow = Promise.withResolvers<void>()
   const both = [1, 2].map(() =>
     kept.use(async (number) => {
@@ -94,4 +94,16 @@ it('of several, each has one to itself; the last used is taken first, and the ot
   expect(await Promise.all([kept.use(async (n) => n), kept.use(async (n) => n)])).toEqual([2, 3])
   await kept.close()
   expect(events.slice(3).sort()).toEqual(['close 2', 'close 3', 'open 3'])
+})
+
+it('when as many are used as may be, the next waits for the first that is given back', async () => {
+  const { events, kept } = scope((use, idle) => keepSeveral(use, idle, 2))
+  const gates = [1, 2].map(() => Promise.withResolvers<void>())
+  const first = gates.map(({ promise }) => kept.use(() => promise))
+  const third = kept.use(async (number) => number)
+  gates[1]?.resolve()
+  expect(await third).toBe(2)
+  gates[0]?.resolve()
+  await Promise.all(first)
+  expect(events).toEqual(['open 1', 'open 2'])
 })
