@@ -19,6 +19,7 @@ const commands = {
   status: () => import('./commands/status.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
+  worker: () => import('./commands/worker.ts'),
   log: () => import('./commands/log.ts'),
 }
 

@@ -29,6 +29,9 @@ export const settings = {
     '5s',
   ),
   pathsComplete: setting('fetch.paths_complete', 'PGARCH_FETCH_PATHS_COMPLETE', boolean, false),
+  pushWorker: setting('push.worker', 'PGARCH_PUSH_WORKER', boolean, true),
+  pushParallel: setting('push.parallel', 'PGARCH_PUSH_PARALLEL', integer(1, 16), 4),
+  workerIdle: setting('worker.idle', 'PGARCH_WORKER_IDLE', duration, '5min'),
   localArchive: setting('local_archive.directory', 'PGARCH_LOCAL_ARCHIVE', path, undefined),
   localReserve: setting('local_archive.reserve', 'PGARCH_LOCAL_RESERVE', size, '1GB'),
 } as const

@@ -15,8 +15,8 @@ export function path(value: unknown): string {
 }
 
 export function boolean(value: unknown): boolean {
-  if (value === true || value === 'true') return true
-  if (value === false || value === 'false') return false
+  if (value === true || value === 'true' || value === 'on') return true
+  if (value === false || value === 'false' || value === 'off') return false
   throw new Error(`"${value}" is neither true nor false`)
 }
 

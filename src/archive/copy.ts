@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { describeError, PgarchError } from '../errors.ts'
-import { withPath } from '../resources.ts'
 import type { CopyEvent, Route, SchedulePath } from '../schedule/types.ts'
 import { storedName } from '../stores/stored-file.ts'
 import type { Archiver } from './identify.ts'
@@ -36,7 +35,7 @@ async function tryPath(
   route: Route,
   { digest, content }: WalFile,
 ): Promise<CopyEvent> {
-  const { rests, config } = archiver
+  const { rests, means } = archiver
   const start = performance.now()
   const event = (result: Pick<CopyEvent, 'status' | 'storedBytes' | 'error'>): CopyEvent => ({
     eventId: randomUUID(),
@@ -49,7 +48,7 @@ async function tryPath(
     ...result,
   })
   try {
-    const { outcome, storedBytes } = await withPath(path, config, async (store) => {
+    const { outcome, storedBytes } = await means.withPath(path, async (store) => {
       const name = storedName(route.fingerprint, digest.walName)
       const published = await store.put(name, content, digest)
       await keepManifest(archiver, route, store)

@@ -1,10 +1,12 @@
 import type { Config } from '../config.ts'
-import { PgarchError } from '../errors.ts'
+import { describeError, PgarchError } from '../errors.ts'
 import { removeUnfinished } from '../fs/durable.ts'
+import { log } from '../log.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
+import { type Means, openMeans } from './means.ts'
 
 /** Who archives, and with what: the same for every file of a data directory. */
 export interface Archiver {
@@ -12,14 +14,37 @@ export interface Archiver {
   readonly member: Member
   readonly stateDirectory: string
   readonly rests: Rests
+  readonly means: Means
   readonly config: Config
 }
 
 /**
- * The stage *identify* of a push: who this data directory belongs to, and the membership that allows
- * this host to archive for it. Rejects with `refused` without one, or with another cluster's.
+ * The stage *identify* of a push, and then `use`: who this data directory belongs to, and the membership
+ * that allows this host to archive for it. Rejects with `refused` without one, or with another
+ * cluster's. Afterwards what was connected to is closed, and what failed is remembered.
  */
-export async function identifyArchiver(path: string, config: Config): Promise<Archiver> {
+export async function withArchiver<Result>(
+  path: string,
+  config: Config,
+  use: (archiver: Archiver) => Promise<Result>,
+): Promise<Result> {
+  const archiver = await identify(path, config)
+  try {
+    return await use(archiver)
+  } finally {
+    await archiver.means.close()
+    await rememberFailures(archiver)
+  }
+}
+
+/** For the next calls. Never rejects: not to know only costs them time. */
+export async function rememberFailures({ rests }: Archiver): Promise<void> {
+  await rests.save().catch((error: unknown) => {
+    log.warning(`could not remember what failed: ${describeError(error)}`)
+  })
+}
+
+async function identify(path: string, config: Config): Promise<Archiver> {
   const dataDirectory = await openDataDirectory(path)
   const expected = stateDirectoryOf(config.stateDirectory, dataDirectory)
   const member = await readMember(expected, config.member)
@@ -43,5 +68,6 @@ export async function identifyArchiver(path: string, config: Config): Promise<Ar
   const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
   await removeUnfinished(stateDirectory)
   const rests = await openRests(stateDirectory)
-  return { dataDirectory, member, stateDirectory, rests, config }
+  const means = openMeans(stateDirectory, member, config)
+  return { dataDirectory, member, stateDirectory, rests, means, config }
 }

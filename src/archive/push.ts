@@ -1,71 +1,17 @@
-import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { describeError, PgarchError } from '../errors.ts'
-import { log } from '../log.ts'
-import { checkWalPath } from '../postgres/data-directory.ts'
-import { copyToRoute } from './copy.ts'
-import { drainSome } from './drain.ts'
-import { type Archiver, identifyArchiver } from './identify.ts'
-import { copyToLocalArchive } from './local-archive.ts'
-import { record } from './record.ts'
-import { takeRoute } from './take-route.ts'
-import { isArchived, isRefused, requireArchived, warnOfFailures } from './tries.ts'
-import { checkWalFile, claimOf, isEmptied, type WalFile } from './wal-file.ts'
+import { archiveFile, type ReadyFile } from './archive-file.ts'
+import { withArchiver } from './identify.ts'
+import { startWorker } from './worker-start.ts'
 
-export interface PushRequest {
+export interface PushRequest extends ReadyFile {
+  /** PostgreSQL's working directory. */
   readonly dataDirectory: string
-  /** PostgreSQL's %p: relative to the data directory, or absolute. */
-  readonly walPath: string
-  /** PostgreSQL's %f. */
-  readonly walName: string
 }
 
-/**
- * Archives one WAL file: identify, check, route, store, record. Resolves when the file is durable, on a
- * path or in the local archive, and that is recorded or journaled; or when it was dropped because the
- * cluster is stopped. Rejects otherwise. Every step can be repeated, so PostgreSQL's own retry is all
- * the recovery there is.
- */
+/** Archives one WAL file, see archiveFile, by itself; and has a worker started for the next ones. */
 export async function push(request: PushRequest, config: Config): Promise<void> {
-  const archiver = await identifyArchiver(request.dataDirectory, config)
-  try {
-    await archive(archiver, request)
-  } finally {
-    await archiver.rests.save().catch((error: unknown) => {
-      log.warning(`could not remember what failed: ${describeError(error)}`)
-    })
-  }
-}
-
-async function archive(archiver: Archiver, request: PushRequest): Promise<void> {
-  const { dataDirectory, member } = archiver
-  await checkWalPath(dataDirectory, request.walPath)
-  const walPath = resolve(dataDirectory.path, request.walPath)
-  const file = await checkWalFile(walPath, request.walName, member)
-  try {
-    await archiveFile(archiver, file)
-  } catch (thrown) {
-    const isConflict = thrown instanceof PgarchError && thrown.failure === 'conflict'
-    if (!isConflict || !isEmptied(file)) throw thrown
-    log.warning(
-      `"${request.walName}" is empty, and counts as archived: ${thrown.message}`,
-      'A crash can empty a backup history file. What was archived before it was left as it is.',
-    )
-  }
-}
-
-async function archiveFile(archiver: Archiver, file: WalFile): Promise<void> {
-  const claim = claimOf(file)
-  const taken = await takeRoute(archiver, claim)
-  if (taken === 'dropped') return
-
-  const { route, source } = taken
-  const tries = await copyToRoute(archiver, route, file)
-  warnOfFailures(tries)
-  const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
-  const events = local === undefined ? tries : [...tries, local]
-  // Its record would claim the file as well, and without a path nothing is to be claimed.
-  if (events.length > 0) await record(archiver, { claim, events }, source)
-  if (local === undefined) requireArchived(tries, route, file.digest.walName)
-  if (isArchived(tries)) await drainSome(archiver)
+  await withArchiver(request.dataDirectory, config, async (archiver) => {
+    await startWorker(archiver, request.walName)
+    await archiveFile(archiver, request)
+  })
 }

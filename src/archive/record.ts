@@ -1,7 +1,6 @@
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { withScheduling } from '../resources.ts'
-import { deliver } from '../schedule/agent.ts'
 import { appendToJournal, deliverJournal } from '../schedule/journal.ts'
 import { scheduleRest } from '../schedule/rests.ts'
 import type { Entry, LateConflict } from '../schedule/types.ts'
@@ -17,11 +16,12 @@ export async function record(
   entry: Entry,
   source: TakenRoute['source'],
 ): Promise<void> {
-  const { stateDirectory, rests } = archiver
+  const { stateDirectory, rests, means } = archiver
   if (source === 'schedule') {
     try {
-      await deliverAfterJournal(archiver, entry)
-      return
+      const { outcome, conflicts } = await means.deliver(entry)
+      reportLateConflicts(conflicts)
+      if (outcome === 'delivered') return
     } catch (error) {
       if (!(error instanceof PgarchError) || !isOutage(error)) throw error
       rests.note(scheduleRest, 'failed')
@@ -32,18 +32,6 @@ export async function record(
   if (entry.events.some(({ status }) => status !== 'failed')) {
     await appendToJournal(stateDirectory, entry)
   }
-}
-
-async function deliverAfterJournal(archiver: Archiver, entry: Entry): Promise<void> {
-  const { stateDirectory, member, config } = archiver
-  await withScheduling(config, async (schedule) => {
-    const expires = performance.now() + config.scheduleTimeout
-    const { left, conflicts } = await deliverJournal(stateDirectory, schedule, member, expires)
-    reportLateConflicts(conflicts)
-    // With so much waiting, this takes its place behind it.
-    if (left > 0) await appendToJournal(stateDirectory, entry)
-    else await deliver(schedule, member, [entry], 'at once')
-  })
 }
 
 /** Delivers all that waits; resolves to how many. Rejects when the scheduling database cannot be used. */

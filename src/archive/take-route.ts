@@ -1,9 +1,6 @@
 import { describeError, PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
-import { withScheduling } from '../resources.ts'
-import { dropWal, fetchRoute } from '../schedule/agent.ts'
 import { cacheRoute, readCachedRoute } from '../schedule/cached-route.ts'
-import type { Schedule } from '../schedule/connect.ts'
 import { scheduleRest } from '../schedule/rests.ts'
 import type { Claim, ClaimOutcome, Route } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
@@ -20,9 +17,8 @@ export interface TakenRoute {
  * is stopped. Rejects with `refused` while the cluster does not archive, and with `conflict`.
  */
 export async function takeRoute(archiver: Archiver, claim: Claim): Promise<TakenRoute | 'dropped'> {
-  return await take(archiver, claim, async (schedule, route) => {
-    if (route.switch !== 'stop') return undefined
-    if (!(await dropWal(schedule, archiver.member, claim))) return undefined
+  return await take(archiver, claim, async (route) => {
+    if (route.switch !== 'stop' || !(await archiver.means.dropWal(claim))) return undefined
     log.warning(
       `"${claim.walName}" of cluster "${route.clusterName}" was dropped: archiving is stopped` +
         because(route),
@@ -40,26 +36,23 @@ export async function takeRouteAgain(archiver: Archiver, claim: Claim): Promise<
 async function take<Instead extends string>(
   archiver: Archiver,
   claim: Claim,
-  instead: (schedule: Schedule, route: Route) => Promise<Instead | undefined>,
+  instead: (route: Route) => Promise<Instead | undefined>,
 ): Promise<TakenRoute | Instead> {
-  const { rests, member, stateDirectory, config } = archiver
+  const { rests, member, stateDirectory, means } = archiver
   if (rests.isResting(scheduleRest)) {
     const cached = await readCachedRoute(stateDirectory, member.fingerprint)
     if (cached !== undefined) return fromCache(cached.route)
   }
   try {
-    const taken = await withScheduling(config, async (schedule) => {
-      const { route, claim: outcome } = await fetchRoute(schedule, member, claim)
-      // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
-      await keepRoute(stateDirectory, route)
-      const otherwise = await instead(schedule, route)
-      if (otherwise !== undefined) return otherwise
-      refuseUnlessArchiving(route)
-      refuseConflict(route, outcome, claim.walName)
-      return { route, source: 'schedule' } as const
-    })
+    const { route, claim: outcome } = await means.fetchRoute(claim)
     rests.note(scheduleRest, 'worked')
-    return taken
+    // Before anything is made of it: a stop that is not kept would not be a pause in an outage.
+    await keepRoute(stateDirectory, route)
+    const otherwise = await instead(route)
+    if (otherwise !== undefined) return otherwise
+    refuseUnlessArchiving(route)
+    refuseConflict(route, outcome, claim.walName)
+    return { route, source: 'schedule' }
   } catch (error) {
     if (!(error instanceof PgarchError) || !isOutage(error)) throw error
     rests.note(scheduleRest, 'failed')

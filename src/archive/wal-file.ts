@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, open, readFile } from 'node:fs/promises'
+import { access, type FileHandle, open, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
 import type { Member } from '../postgres/member.ts'
 import type { Claim } from '../schedule/types.ts'
+import { openCompressor } from '../stores/compress.ts'
 import type { Content, Digest } from '../stores/store.ts'
 import { checkBackupHistory } from '../wal/backup-history.ts'
 import { parseWalName, type WalName } from '../wal/names.ts'
@@ -29,11 +30,21 @@ const largestText = 1024 * 1024
 
 const chunkSize = 1024 * 1024
 
+/** A larger one, of a cluster with larger segments, is read twice, and not kept in memory. */
+const largestKept = 16 * 1024 * 1024
+
 /**
  * The stage *check*. Rejects with `refused` when the file is not this cluster's, whole, and so named, and
  * with `unusable` when it cannot be read.
+ *
+ * @param level of zstd, for the content's frame
  */
-export async function checkWalFile(path: string, name: string, member: Member): Promise<WalFile> {
+export async function checkWalFile(
+  path: string,
+  name: string,
+  member: Member,
+  level: number,
+): Promise<WalFile> {
   const walName = parseWalName(name)
   if (walName === undefined) {
     throw new PgarchError('refused', `"${name}" is not the name of a WAL file`, {
@@ -44,10 +55,10 @@ export async function checkWalFile(path: string, name: string, member: Member): 
     throw new PgarchError('refused', `"${path}" is not named "${name}"`, { hint: wordsHint })
   }
   try {
-    const { size, sha256 } = await examine(path, walName, member)
+    const { size, sha256, ...frame } = await examine(path, walName, member, level)
     return {
       digest: { walName: name, size, sha256, systemIdentifier: member.systemIdentifier },
-      content: { open: () => createReadStream(path, { highWaterMark: chunkSize }) },
+      content: { open: () => createReadStream(path, { highWaterMark: chunkSize }), ...frame },
       history: walName.kind === 'history' ? await readFile(path) : null,
     }
   } catch (thrown) {
@@ -68,7 +79,7 @@ export function claimOf({ digest, history }: WalFile): Claim {
   return { walName: digest.walName, sha256: digest.sha256, walSize: digest.size, history }
 }
 
-async function examine(path: string, walName: WalName, member: Member) {
+async function examine(path: string, walName: WalName, member: Member, level: number) {
   const file = await open(path).catch((thrown: unknown) => {
     throw fileError('open WAL file', path, thrown, permissionHint)
   })
@@ -90,10 +101,12 @@ async function examine(path: string, walName: WalName, member: Member) {
       await file.read(header, 0, longHeaderSize, 0)
       checkSegmentHeader(header, { ...member, name: walName, size })
     }
+    const read = size > largestKept ? await hash(path) : await hashAndCompress(file, level)
+    if (read.size === size) return read
+    throw new PgarchError('refused', `WAL file "${path}" changed while it was read`)
   } finally {
     await file.close()
   }
-  return await hash(path)
 }
 
 /**
@@ -125,4 +138,35 @@ async function hash(path: string): Promise<{ size: number; sha256: string }> {
     size += chunk.length
   }
   return { size, sha256: sha256.digest('hex') }
+}
+
+/** Buffers that were used before: fresh memory costs about as much as reading into it. */
+const unused: Buffer[] = []
+/** One is read while another is hashed, and two are compressed. */
+const buffersAFile = 3
+
+/** All in one reading, while the bytes are in the processor's cache. */
+async function hashAndCompress(file: FileHandle, level: number) {
+  const sha256 = createHash('sha256')
+  const compressor = openCompressor(level)
+  const compressing: Promise<void>[] = []
+  let size = 0
+  try {
+    for (;;) {
+      if (compressing.length === buffersAFile) await compressing.shift()
+      const buffer = unused.pop() ?? Buffer.allocUnsafeSlow(chunkSize)
+      const { bytesRead } = await file.read(buffer, 0, chunkSize, size)
+      const chunk = buffer.subarray(0, bytesRead)
+      const done = compressor.write(chunk).then(() => void unused.push(buffer))
+      done.catch(() => {}) // it is awaited in its turn
+      compressing.push(done)
+      if (bytesRead === 0) break
+      sha256.update(chunk)
+      size += bytesRead
+    }
+    await Promise.all(compressing)
+    return { size, sha256: sha256.digest('hex'), frame: await compressor.end() }
+  } finally {
+    compressor.destroy()
+  }
 }

@@ -19,13 +19,13 @@ export function declare(program: Command, act: Act): void {
 
 async function flush(options: JournalOptions, command: Command): Promise<void> {
   const { flushJournal } = await import('../archive/record.ts')
-  const { identifyArchiver } = await import('../archive/identify.ts')
+  const { withArchiver } = await import('../archive/identify.ts')
   const { openDataDirectory } = await import('../postgres/data-directory.ts')
   const { dropToOwner } = await import('../postgres/privileges.ts')
   const pgdata = options.pgdata ?? process.env.PGDATA ?? '.'
   const config = await configOf(command)
   dropToOwner(await openDataDirectory(pgdata))
-  const delivered = await flushJournal(await identifyArchiver(pgdata, config))
+  const delivered = await withArchiver(pgdata, config, flushJournal)
   const { printLine } = await import('../print.ts')
   printLine(delivered === 1 ? '1 record was delivered.' : `${delivered} records were delivered.`)
 }

@@ -32,7 +32,7 @@ export function declare(program: Command, act: Act): void {
 async function list(options: LocalOptions, command: Command): Promise<void> {
   const { listLocalArchive } = await import('../archive/local-files.ts')
   const { prettySize, prettyTime, printRows } = await import('../print.ts')
-  const files = await listLocalArchive(await archiverOf(options, command))
+  const files = await withArchiverOf(options, command, listLocalArchive)
   printRows(
     files,
     [
@@ -50,9 +50,7 @@ async function drain(options: LocalOptions, command: Command): Promise<number | 
   const { adminExit } = await import('../exit-codes.ts')
   const { log } = await import('../log.ts')
   const { printJson, printLine } = await import('../print.ts')
-  const archiver = await archiverOf(options, command)
-  const { drained, stayed, stopped } = await drainAll(archiver)
-  await archiver.rests.save()
+  const { drained, stayed, stopped } = await withArchiverOf(options, command, drainAll)
   const because = ({ failure, message }: { failure: string; message: string }) => ({
     failure,
     message,
@@ -73,12 +71,16 @@ async function drain(options: LocalOptions, command: Command): Promise<number | 
 }
 
 /** As the owner of the data directory, also when root asks. */
-async function archiverOf({ pgdata }: LocalOptions, command: Command): Promise<Archiver> {
-  const { identifyArchiver } = await import('../archive/identify.ts')
+async function withArchiverOf<Result>(
+  { pgdata }: LocalOptions,
+  command: Command,
+  use: (archiver: Archiver) => Promise<Result>,
+): Promise<Result> {
+  const { withArchiver } = await import('../archive/identify.ts')
   const { openDataDirectory } = await import('../postgres/data-directory.ts')
   const { dropToOwner } = await import('../postgres/privileges.ts')
   const path = pgdata ?? process.env.PGDATA ?? '.'
   const config = await configOf(command)
   dropToOwner(await openDataDirectory(path))
-  return await identifyArchiver(path, config)
+  return await withArchiver(path, config, use)
 }

@@ -11,22 +11,21 @@ import type {
 } from './types.ts'
 
 /**
- * The member's route, and in the same call the claim of one file, if there is one to archive. `claim`
- * is null when none was given, and when the switch is not at start, as then nothing is claimed.
+ * The member's route, and in the same call the claims of files to archive. `outcomes` has one for each
+ * claim, in their order; it is null when the switch is not at start, as then nothing is claimed.
  * Rejects with `refused` for an unknown membership or a retired cluster.
  */
 export async function fetchRoute(
   schedule: Schedule,
   { memberId, credential }: Membership,
-  claim: Claim | null,
-): Promise<{ route: Route; claim: ClaimOutcome | null }> {
-  const claims = claim && claimAsText(claim)
+  claims: readonly Claim[],
+): Promise<{ route: Route; outcomes: ClaimOutcome[] | null }> {
   const [row] = await schedule.query<{ answer: Route & { claims: ClaimOutcome[] | null } }>(
     'select pgarch.route($1, $2, $3) as answer',
-    [memberId, credential, JSON.stringify(claims ? [claims] : [])],
+    [memberId, credential, JSON.stringify(claims.map(claimAsText))],
   )
   const { claims: outcomes, ...route } = only(row).answer
-  return { route, claim: outcomes?.[0] ?? null }
+  return { route, outcomes }
 }
 
 /**

@@ -32,7 +32,7 @@ export interface Rests {
  */
 export async function openRests(
   stateDirectory: string,
-  { longest = rest.longest, now = Date.now() }: { longest?: number; now?: number } = {},
+  { longest = rest.longest, clock = Date.now }: { longest?: number; clock?: () => number } = {},
 ): Promise<Rests> {
   const file = join(stateDirectory, 'rests.json')
   const rests = parse(await readFile(file, 'utf8').catch(() => ''))
@@ -41,20 +41,21 @@ export async function openRests(
     isResting(name) {
       const one = rests.get(name)
       if (one === undefined) return false
-      const age = now - one.since
+      const age = clock() - one.since
       // A clock that was set back must not make a rest longer than any.
       return age >= 0 && age < Math.min(restAfter(one.failures), longest)
     },
     note(name, outcome) {
       const before = rests.get(name)
       if (outcome === 'failed')
-        rests.set(name, { since: now, failures: (before?.failures ?? 0) + 1 })
+        rests.set(name, { since: clock(), failures: (before?.failures ?? 0) + 1 })
       else if (before === undefined) return
       else rests.delete(name)
       changed = true
     },
     async save() {
       if (!changed) return
+      changed = false
       await writeDurably(file, JSON.stringify(Object.fromEntries(rests)), { mode: 0o600 })
     },
   }

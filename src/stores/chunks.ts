@@ -1,6 +1,6 @@
 /**
- * The same bytes in chunks of exactly `size`, the last one shorter: what is written per request, or
- * compressed per frame, must not depend on how a source happens to read.
+ * The same bytes in chunks of exactly `size`, the last one shorter: what is compressed per frame must
+ * not depend on how a source happens to read.
  */
 export async function* inChunksOf(
   size: number,
@@ -23,6 +23,18 @@ export async function* inChunksOf(
     }
   }
   if (heldSize > 0) yield joined(held)
+}
+
+/** The same bytes in the same chunks, but those that are larger than `most` cut. */
+export async function* inChunksUpTo(
+  most: number,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of source) {
+    for (let start = 0; start < chunk.length; start += most) {
+      yield chunk.subarray(start, start + most)
+    }
+  }
 }
 
 function joined(pieces: Uint8Array[]): Uint8Array {

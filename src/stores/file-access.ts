@@ -18,6 +18,8 @@ export interface Entry {
  * `unreachable` or `unusable`, that names the path. No method looks at `pgarch-path`.
  */
 export interface FileAccess {
+  /** Whether calls take effect in the order in which they are made, also while others are unanswered. */
+  readonly keepsOrder: boolean
   /** lstat(2); 'absent' only for ENOENT. Over SFTP, ENOTDIR and ELOOP cannot be told from it. */
   look(name: string): Promise<Entry | 'absent'>
   /** Those whose name is wanted; without `.` and `..`. */

@@ -12,7 +12,6 @@ import {
 } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import { hasCode, systemMessage } from '../fs/errors.ts'
-import { inChunksOf } from './chunks.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { PathDescription, Probe } from './store.ts'
 import type { Watch } from './watch.ts'
@@ -21,6 +20,7 @@ const chunkSize = 1024 * 1024
 
 /** A path on a file system of this machine. */
 export class LocalFiles implements FileAccess {
+  readonly keepsOrder: boolean = false
   readonly #path: PathDescription
 
   constructor(path: PathDescription) {
@@ -81,7 +81,7 @@ export class LocalFiles implements FileAccess {
     if (file === 'absent') return 'no-directory'
     let size = 0
     try {
-      for await (const chunk of inChunksOf(chunkSize, bytes)) {
+      for await (const chunk of bytes) {
         watch.signal.throwIfAborted()
         await this.#attempt('write', name, () => watch.step(writeAll(file, chunk)))
         size += chunk.length

@@ -44,12 +44,11 @@ export async function publish(publication: Publication, watch: Watch): Promise<P
   try {
     storedBytes = await write(publication, temporary, watch)
     watch.signal.throwIfAborted()
-    link = await watch.step(files.link(temporary, name))
+    link = await giveName(publication, temporary, watch)
   } catch (thrown) {
     await files.unlink(temporary).catch(() => {}) // what went wrong before says more
     throw thrown
   }
-  await watch.step(files.unlink(temporary))
   if (link === 'exists') {
     const winner = await watch.step(files.look(name))
     if (winner === 'absent') {
@@ -57,8 +56,22 @@ export async function publish(publication: Publication, watch: Watch): Promise<P
     }
     return await alreadyThere(publication, winner, watch)
   }
-  await makeNameDurable(publication, watch)
   return { outcome: 'stored', storedBytes }
+}
+
+/** In this order. Where that is kept anyway, a distant path is waited for once, and not three times. */
+async function giveName(
+  publication: Publication,
+  temporary: string,
+  watch: Watch,
+): Promise<'linked' | 'exists'> {
+  const { files, name } = publication
+  const linking = watch.step(files.link(temporary, name))
+  if (!files.keepsOrder) await linking
+  const unlinking = watch.step(files.unlink(temporary))
+  if (!files.keepsOrder) await unlinking
+  const [link] = await Promise.all([linking, unlinking, makeNameDurable(publication, watch)])
+  return link
 }
 
 async function write(publication: Publication, temporary: string, watch: Watch): Promise<number> {
@@ -117,8 +130,9 @@ async function makeNameDurable(publication: Publication, watch: Watch): Promise<
   const [directory = '', ...above] = ancestors(name)
   const known = knownDirectories.has(directory)
   const wanted = known ? [directory] : [directory, ...above]
-  await Promise.all(wanted.map((one) => watch.unhurried(files.sync(one))))
-  await watch.step(checkPathFile(files, path))
+  const syncing = Promise.all(wanted.map((one) => watch.unhurried(files.sync(one))))
+  if (!files.keepsOrder) await syncing
+  await Promise.all([syncing, watch.step(checkPathFile(files, path))])
   knownDirectories.add(directory)
 }
 

@@ -1,5 +1,5 @@
 import type { FileEntryWithStats, Stats } from 'ssh2'
-import { inChunksOf } from './chunks.ts'
+import { inChunksUpTo } from './chunks.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { SftpConnection } from './sftp-connection.ts'
 import { explain, isStatus, isUnsupported, status } from './sftp-failure.ts'
@@ -14,6 +14,8 @@ const smallFile = 4096
 
 /** A path behind an OpenSSH server, by its SFTP extensions for fsync, hard links and free space. */
 export class SftpFiles implements FileAccess {
+  /** draft-ietf-secsh-filexfer-02, section 6, leaves it open; OpenSSH's server takes one by one. */
+  readonly keepsOrder = true
   readonly #path: PathDescription
   readonly #connection: SftpConnection
 
@@ -87,19 +89,23 @@ export class SftpFiles implements FileAccess {
     )
     if (handle === 'absent') return 'no-directory'
     let size = 0
+    let closing: Promise<void> | undefined
     try {
       const inFlight: Promise<void>[] = []
       const oldest = () => this.#attempt('write', name, () => inFlight.shift() as Promise<void>)
-      for await (const chunk of inChunksOf(requestSize, bytes)) {
+      for await (const chunk of inChunksUpTo(requestSize, bytes)) {
         watch.signal.throwIfAborted()
         if (inFlight.length === requestsInFlight) await oldest()
         inFlight.push(quiet(watch.step(this.#writeAt(handle, size, chunk))))
         size += chunk.length
       }
+      // The server works in order: these two need not wait until it has answered the writes.
+      const syncing = quiet(this.#sync(handle))
+      closing = this.#close(handle)
       while (inFlight.length > 0) await oldest()
-      await this.#attempt('fsync', name, () => watch.unhurried(this.#sync(handle)))
+      await this.#attempt('fsync', name, () => watch.unhurried(syncing))
     } finally {
-      await this.#close(handle)
+      await (closing ?? this.#close(handle))
     }
     return size
   }

@@ -61,6 +61,8 @@ export interface PathClaim {
  */
 export interface Content {
   open(): AsyncIterable<Uint8Array>
+  /** The same, compressed when it was read for its digest, see compress.ts: it need not be opened. */
+  readonly frame?: readonly Uint8Array[]
 }
 
 /** A stored file, as its bytes were found to be. */

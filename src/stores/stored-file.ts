@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { constants, createZstdDecompress, zstdCompress } from 'node:zlib'
+import { createZstdDecompress, zstdCompress } from 'node:zlib'
 import { describeError, PgarchError } from '../errors.ts'
 import { parseWalName } from '../wal/names.ts'
 import { inChunksOf } from './chunks.ts'
+import { zstdParameters } from './compress.ts'
 import type { Content, Digest } from './store.ts'
 import { decodeTrailer, encodeTrailer, trailerSize } from './trailer.ts'
 
 /** Content of one frame. Frames are compressed on the thread pool, so many beside one another. */
 const frameSize = 1024 * 1024
 const framesInFlight = 4
+/** ZSTD_COMPRESSBOUND: a frame comes in one piece, and not in hundreds that are put together again. */
+const largestFrame = frameSize + frameSize / 256 + 64
 /** The largest wal_segment_size; damaged bytes shall not unpack to more. */
 const largestContent = 1024 ** 3
 
@@ -40,17 +43,24 @@ export async function* encode(
   digest: Digest,
   level: number,
 ): AsyncGenerator<Uint8Array, void> {
-  const params = {
-    [constants.ZSTD_c_compressionLevel]: level,
-    [constants.ZSTD_c_checksumFlag]: 1,
-  }
+  if (content.frame !== undefined) yield* content.frame
+  else yield* compressed(content, digest, level)
+  yield encodeTrailer(digest)
+}
+
+async function* compressed(
+  content: Content,
+  digest: Digest,
+  level: number,
+): AsyncGenerator<Uint8Array, void> {
+  const params = zstdParameters(level)
   const sha256 = createHash('sha256')
   const frames: Promise<Buffer>[] = []
   let size = 0
   for await (const chunk of inChunksOf(frameSize, readable(content, digest))) {
     sha256.update(chunk)
     size += chunk.length
-    const frame = compress(chunk, { params })
+    const frame = compress(chunk, { params, chunkSize: largestFrame })
     frame.catch(() => {}) // it is awaited below, if nothing else fails before
     if (frames.push(frame) === framesInFlight) yield (await frames.shift()) as Buffer
   }
@@ -59,7 +69,6 @@ export async function* encode(
   if (size !== digest.size || sha256.digest('hex') !== digest.sha256) {
     throw new PgarchError('refused', `WAL file "${digest.walName}" changed while it was read`)
   }
-  yield encodeTrailer(digest)
 }
 
 async function* readable(content: Content, { walName }: Digest): AsyncGenerator<Uint8Array, void> {

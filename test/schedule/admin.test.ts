@@ -322,7 +322,7 @@ describe('reports', () => {
     const cluster = await addCluster(schedule, 'healthy')
     const path = await addPath(schedule, 'healthy-path', [cluster], 7)
     await schedule.asAgent(async (s) => {
-      await fetchRoute(s, cluster.member, null)
+      await fetchRoute(s, cluster.member, [])
       await recordCopies(s, cluster.member, [eventOf(segment(1), path)])
     })
     const [status] = await admin(async (s) => {

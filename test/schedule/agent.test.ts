@@ -31,8 +31,8 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     await schedule.rows('update pgarch.arch_path_info set active_status = false where id = $1', [
       off,
     ])
-    const { route, claim } = await schedule.asAgent((s) => fetchRoute(s, cluster.member, null))
-    expect(claim).toBeNull()
+    const { route, outcomes } = await schedule.asAgent((s) => fetchRoute(s, cluster.member, []))
+    expect(outcomes).toEqual([])
     expect(route).toMatchObject({
       fingerprint: cluster.fingerprint,
       clusterName: 'routed',
@@ -49,13 +49,15 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
   test('the same content is claimed again, other content is a conflict', async () => {
     const cluster = await addCluster(schedule, 'claiming')
     await addPath(schedule, 'claiming-path', [cluster])
-    const claim = (content: string) =>
-      schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(segment(1), content)))
-    expect((await claim('one')).claim).toMatchObject({ outcome: 'claimed' })
-    expect((await claim('one')).claim).toMatchObject({ outcome: 'claimed' })
+    const claim = async (content: string) => {
+      const claims = [claimOf(segment(1), content)]
+      return (await schedule.asAgent((s) => fetchRoute(s, cluster.member, claims))).outcomes
+    }
+    expect(await claim('one')).toMatchObject([{ outcome: 'claimed' }])
+    expect(await claim('one')).toMatchObject([{ outcome: 'claimed' }])
     const refused = { outcome: 'conflict', sha256: sha256('one'), claimedBy: 'claiming-host' }
-    expect((await claim('two')).claim).toMatchObject(refused)
-    expect((await claim('two')).claim).toMatchObject(refused)
+    expect(await claim('two')).toMatchObject([refused])
+    expect(await claim('two')).toMatchObject([refused])
     const conflicts = await schedule.asAdmin((s) => listOpenConflicts(s, cluster.fingerprint))
     expect(conflicts).toMatchObject([
       {
@@ -80,8 +82,8 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
         schedule.asAgent(async (s) => {
           for (const [round, met] of outcomes.entries()) {
             const claim = claimOf(segment(round + 1), `racer ${racer}`)
-            const { claim: outcome } = await fetchRoute(s, cluster.member, claim)
-            met.push(outcome?.outcome ?? 'none')
+            const claimed = await fetchRoute(s, cluster.member, [claim])
+            met.push(claimed.outcomes?.[0]?.outcome ?? 'none')
           }
         }),
       ),
@@ -95,7 +97,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     const cluster = await addCluster(schedule, 'batch')
     await addPath(schedule, 'batch-path', [cluster])
     const { memberId, credential } = cluster.member
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(segment(2), 'old')))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, [claimOf(segment(2), 'old')]))
     const claims = [claimOf(segment(1), 'a'), claimOf(segment(2), 'b'), claimOf(segment(3), 'c')]
     const [row] = await schedule.asAgent((s) =>
       s.query<{ claims: { outcome: string }[] }>(
@@ -116,13 +118,13 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       walSize: history.length,
       history,
     }
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, claim))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, [claim]))
     const stored = await schedule.rows('select history from pgarch.arch_file where db_id = $1', [
       cluster.fingerprint,
     ])
     expect(stored).toEqual([{ history }])
     const forged = { ...claim, walName: '00000003.history', history: Buffer.from('forged') }
-    const push = schedule.asAgent((s) => fetchRoute(s, cluster.member, forged))
+    const push = schedule.asAgent((s) => fetchRoute(s, cluster.member, [forged]))
     await expect(push).rejects.toThrow('check constraint')
   })
 
@@ -130,7 +132,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     const cluster = await addCluster(schedule, 'strict')
     await addPath(schedule, 'strict-path', [cluster])
     for (const name of ['../../etc/passwd', '00000001000000000000000a', '1.history', '']) {
-      const push = schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(name, 'x')))
+      const push = schedule.asAgent((s) => fetchRoute(s, cluster.member, [claimOf(name, 'x')]))
       await expect(push, name).rejects.toThrow('check constraint')
     }
   })
@@ -147,7 +149,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     for (const stranger of strangers) {
       const refusal = { failure: 'refused', hint: expect.stringContaining('register --member') }
       const calls = [
-        (s: Schedule) => fetchRoute(s, stranger, claimOf(segment(1), 'x')),
+        (s: Schedule) => fetchRoute(s, stranger, [claimOf(segment(1), 'x')]),
         (s: Schedule) => recordCopies(s, stranger, []),
         (s: Schedule) => dropWal(s, stranger, { walName: segment(1), walSize: 1 }),
       ]
@@ -156,7 +158,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       }
     }
     await schedule.asAdmin((s) => retireCluster(s, cluster.fingerprint))
-    await expect(schedule.asAgent((s) => fetchRoute(s, member, null))).rejects.toMatchObject({
+    await expect(schedule.asAgent((s) => fetchRoute(s, member, []))).rejects.toMatchObject({
       failure: 'refused',
       message: 'cluster "guarded" is retired',
     })
@@ -169,7 +171,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     const theirs = await addCluster(schedule, 'theirs')
     const path = await addPath(schedule, 'shared', [mine, theirs])
     await schedule.asAgent(async (s) => {
-      await fetchRoute(s, mine.member, claimOf(segment(1), 'mine'))
+      await fetchRoute(s, mine.member, [claimOf(segment(1), 'mine')])
       await recordCopies(s, mine.member, [eventOf(segment(1), path)])
     })
     for (const table of ['arch_file', 'arch_copy', 'arch_remote_log', 'arch_db_status']) {
@@ -190,20 +192,20 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       )
     const tries = async () => {
       const [pushed, dropped] = await schedule.asAgent(async (s) => [
-        await fetchRoute(s, cluster.member, claimOf(file.walName, 'x')),
+        await fetchRoute(s, cluster.member, [claimOf(file.walName, 'x')]),
         await dropWal(s, cluster.member, file),
       ])
       const gaps = 'select wal_name, switch_author from pgarch.arch_gap where db_id = $1'
       const gap = await schedule.rows(gaps, [cluster.fingerprint])
-      return { claim: pushed?.claim, dropped, gap }
+      return { outcomes: pushed?.outcomes, dropped, gap }
     }
     await turn('pause')
-    expect(await tries()).toEqual({ claim: null, dropped: false, gap: [] })
+    expect(await tries()).toEqual({ outcomes: null, dropped: false, gap: [] })
     await turn('stop')
     const gap = [{ wal_name: file.walName, switch_author: 'alice' }]
-    expect(await tries()).toEqual({ claim: null, dropped: true, gap })
+    expect(await tries()).toEqual({ outcomes: null, dropped: true, gap })
     await turn('start')
-    expect(await tries()).toMatchObject({ claim: { outcome: 'claimed' }, dropped: false })
+    expect(await tries()).toMatchObject({ outcomes: [{ outcome: 'claimed' }], dropped: false })
   })
 
   test('"cluster start" waits for a drop that is under way', async () => {
@@ -236,10 +238,10 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       return (await schedule.rows(sql, [cluster.member.memberId]))[0]
     }
     expect(await state()).toMatchObject({ last_seen: null })
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, null))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, []))
     const first = await state()
     expect(first).toMatchObject({ last_seen: expect.any(Date) })
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, null))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, []))
     expect(await state()).toEqual(first)
   })
 })

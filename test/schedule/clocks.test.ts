@@ -97,7 +97,7 @@ describe.each([
     await tell('later', answered)
     for (const event of unanswered) {
       const claim = claimOf(event.walName, event.walName)
-      await schedule.asAgent((agent) => fetchRoute(agent, member, claim))
+      await schedule.asAgent((agent) => fetchRoute(agent, member, [claim]))
       const deliveries = (['at once', 'later', 'at once', 'later'] as const).map((when) =>
         tell(when, event),
       )
@@ -138,7 +138,7 @@ it("the database's clock was an hour ahead: what is newer shows, and who was see
     "update pgarch.arch_member set last_seen = now() + interval '1 hour' where id = $1",
     [member.memberId],
   )
-  await schedule.asAgent((agent) => fetchRoute(agent, member, null))
+  await schedule.asAgent((agent) => fetchRoute(agent, member, []))
   await tells('at once', 2, 0, failure)
   expect(await status()).toMatchObject({ failures: 1, lastError: 'no space' })
   await tells('at once', 3, 0)

@@ -95,7 +95,7 @@ it('what was loaded is dumped as it was, byte by byte, and can be loaded again',
 
 it('hosts need not register again, and take the route for a new one', async () => {
   const routeIn = (of: TestSchedule) =>
-    of.asAgent(async (schedule) => (await fetchRoute(schedule, member, null)).route)
+    of.asAgent(async (schedule) => (await fetchRoute(schedule, member, [])).route)
   const before = await routeIn(source)
   await load(reread())
   const after = await routeIn(target)
@@ -104,7 +104,7 @@ it('hosts need not register again, and take the route for a new one', async () =
 })
 
 it('archiving alone changes nothing in the dump', async () => {
-  await source.asAgent((schedule) => fetchRoute(schedule, member, null))
+  await source.asAgent((schedule) => fetchRoute(schedule, member, []))
   expect(JSON.stringify(await source.asAdmin(readDump))).toBe(JSON.stringify(dump))
 })
 

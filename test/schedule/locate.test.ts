@@ -68,7 +68,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       await setRouteActive(s, cluster.fingerprint, unrouted, false)
     })
     await schedule.asAgent(async (s) => {
-      await fetchRoute(s, cluster.member, claimOf(segment(1), 'x'))
+      await fetchRoute(s, cluster.member, [claimOf(segment(1), 'x')])
       const events = [copied, former, lost].map((id) => eventOf(segment(1), id))
       await recordCopies(s, cluster.member, events)
     })
@@ -91,7 +91,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     const digest = createHash('sha256').update(history).digest('hex')
     const walName = '00000002.history'
     const claim = { walName, sha256: digest, walSize: history.length, history }
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, claim))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, [claim]))
     expect((await find({ systemIdentifier }, walName)).file?.history).toEqual(history)
   })
 

@@ -95,7 +95,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
   test('a conflict on a path names the claimed content as the one refused', async () => {
     const cluster = await addCluster(schedule, 'conflicting')
     const path = await addPath(schedule, 'conflicting-path', [cluster])
-    await schedule.asAgent((s) => fetchRoute(s, cluster.member, claimOf(segment(1), 'ours')))
+    await schedule.asAgent((s) => fetchRoute(s, cluster.member, [claimOf(segment(1), 'ours')]))
     await record(cluster, eventOf(segment(1), path, { status: 'conflict', error: 'other' }))
     const conflicts = await schedule.asAdmin((s) => listOpenConflicts(s, cluster.fingerprint))
     expect(conflicts).toMatchObject([

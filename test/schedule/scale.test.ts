@@ -40,7 +40,7 @@ test('in a large fleet pushes and fetches read no table from end to end, and upd
     for (const number of Array(20).keys()) {
       const name = segment(number)
       // Half of them meet a conflict.
-      await fetchRoute(s, cluster.member, claimOf(name, 'content'))
+      await fetchRoute(s, cluster.member, [claimOf(name, 'content')])
       await recordCopies(s, cluster.member, [eventOf(name, path)])
       await locate(s, reference, name)
     }

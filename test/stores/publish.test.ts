@@ -1,25 +1,24 @@
+import { linkSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { FileAccess } from '../../src/stores/file-access.ts'
 import { FileStore } from '../../src/stores/file-store.ts'
 import { LocalFiles } from '../../src/stores/local-files.ts'
 import { storedName } from '../../src/stores/stored-file.ts'
-import { temporaryFolder } from '../support/folder.ts'
+import { makeFolder, temporaryFolder } from '../support/folder.ts'
 import { claim, describePath, options } from './bed.ts'
 import { fingerprint, randomSample, segment } from './samples.ts'
 
 const folder = temporaryFolder('publish')
 afterAll(() => folder.remove())
 
+const path = { kind: 'local', sshHost: null, sshPort: null, sshUser: null, hostKey: null } as const
+const local = { path, options }
+
 test('the order of the publish sequence, and what is made durable when', async () => {
-  const path = {
-    kind: 'local',
-    sshHost: null,
-    sshPort: null,
-    sshUser: null,
-    hostKey: null,
-  } as const
-  const description = describePath({ path, options }, folder.path)
-  await claim({ path, options }, description)
+  const root = makeFolder(folder.path, 'in-turn')
+  const description = describePath(local, root)
+  await claim(local, description)
   const steps: string[] = []
   const files = recorded(new LocalFiles(description), steps)
   const store = new FileStore(description, files, options, false)
@@ -60,15 +59,48 @@ test('the order of the publish sequence, and what is made durable when', async (
   expect(steps).toEqual([`sync ${name}`, `sync ${inner}`])
 })
 
+test('where the other side keeps the order, nothing is waited for between link, unlink and fsync', async () => {
+  const root = makeFolder(folder.path, 'ordered')
+  const description = describePath(local, root)
+  await claim(local, description)
+  const files = new (class extends LocalFiles {
+    override readonly keepsOrder = true
+    override async link(existing: string, name: string) {
+      linkSync(join(root, existing), join(root, name))
+      // Answered only once the others were asked for.
+      await expect.poll(() => steps.at(-1)).toMatch(/^sync /)
+      return 'linked' as const
+    }
+  })(description)
+  const steps: string[] = []
+  const store = new FileStore(description, recorded(files, steps), options, false)
+  const { content, digest } = randomSample(10)
+  await store.put(storedName(fingerprint, segment), content, digest)
+  const last = steps.slice(steps.findIndex((step) => step.startsWith('link')))
+  expect(last.map((step) => step.split(' ')[0])).toEqual(['link', 'unlink', 'sync', 'sync', 'sync'])
+})
+
 /** The same access to files; what changes something is noted. */
 function recorded(files: FileAccess, steps: string[]): FileAccess {
+  let unanswered = 0
   return new Proxy(files, {
     get(target, method: keyof FileAccess) {
-      const call = target[method].bind(target) as (...all: unknown[]) => unknown
+      const member = target[method]
+      if (typeof member !== 'function') return member
+      const call = member.bind(target) as (...all: unknown[]) => unknown
       if (!['create', 'makeDirectory', 'link', 'unlink', 'sync'].includes(method)) return call
-      return (...all: unknown[]) => {
-        steps.push([method, ...all.filter((one) => typeof one === 'string')].join(' '))
-        return call(...all)
+      return async (...all: unknown[]) => {
+        const words = [method, ...all.filter((one) => typeof one === 'string')]
+        steps.push(
+          [...words, ...(unanswered > 0 && !files.keepsOrder ? ['too early'] : [])].join(' '),
+        )
+        if (method === 'sync') return await call(...all) // of several directories at once
+        unanswered++
+        try {
+          return await call(...all)
+        } finally {
+          unanswered--
+        }
       }
     },
   })

@@ -14,6 +14,8 @@ export interface Sshd {
   readonly user: string
   /** As in known_hosts: `ssh-ed25519 AAAA..`. */
   hostKey: string
+  /** Of the listener; undefined when it does not run. */
+  readonly pid: number | undefined
   /** Private key file, readable by the unprivileged user; one for all servers of a folder. */
   readonly identity: string
   /** Ends the server and its sessions; nothing of it runs any more when this resolves. */
@@ -75,6 +77,9 @@ export async function startSshd(options: {
     port,
     user: unprivileged.name,
     hostKey: '',
+    get pid() {
+      return listener === undefined || hasEnded(listener) ? undefined : listener.pid
+    },
     identity,
     kill() {
       if (listener?.pid === undefined || !running.delete(listener.pid)) return

@@ -1,0 +1,113 @@
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { build } from '../scripts/build.ts'
+import { makeFolder } from '../test/support/folder.ts'
+import { checkout, installLauncher, makeReadable } from '../test/support/installation.ts'
+import type { Sshd } from '../test/support/sshd.ts'
+import type { Contender } from './archiver.ts'
+import { peakMemory } from './measure.ts'
+import { run, type Server, startServer } from './servers.ts'
+
+/** pgarch as it is installed, with a scheduling database. */
+export interface Pgarch {
+  readonly launcher: string
+  /** What the production server needs in its environment. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Makes the server a cluster. */
+  register(server: Server): void
+  addPath(name: string, sshd?: { readonly server: Sshd; readonly port: number }): void
+  /** Archives to the path, with all of the worker's settings at their defaults. */
+  contender(name: string, path: string, more?: Contender['groups']): Contender
+  /** Of the worker, after each drain over a path, in MB. */
+  readonly memory: Map<string, number[]>
+}
+
+export async function installPgarch(folder: string, identity: string): Promise<Pgarch> {
+  const root = makeFolder(folder, 'pgarch')
+  installLauncher(root)
+  for (const part of ['package.json', 'sql']) {
+    cpSync(join(checkout, part), join(root, part), { recursive: true })
+  }
+  await build(join(root, 'dist'))
+  makeReadable(root)
+  const schedule = await startServer(folder, 'schedule', {})
+  await schedule.query('create database pgarch')
+  const launcher = join(root, 'bin', 'pgarch')
+  const stateDirectory = makeFolder(folder, 'state')
+  const environment = {
+    PGARCH_SCHEDULE_URL: schedule.url('pgarch', 'pgarch_agent'),
+    PGARCH_STATE_DIR: stateDirectory,
+    PGARCH_SSH_IDENTITY: identity,
+  }
+  const admin = (...words: string[]) =>
+    run(launcher, words, { ...environment, PGARCH_SCHEDULE_URL: schedule.url('pgarch') })
+  admin('init')
+  const memory = new Map<string, number[]>()
+  const roots: string[] = []
+  let state = ''
+  let priority = 0
+  const worker = () => workerOf(state)
+  return {
+    launcher,
+    environment,
+    memory,
+    register(server) {
+      state = join(stateDirectory, server.dataDirectory, '@pgarch')
+      admin('register', '--name', 'bench', '--pgdata', server.dataDirectory, '--pguser', 'postgres')
+    },
+    addPath(name, sshd) {
+      const path = makeFolder(folder, `path-${name}`)
+      roots.push(path)
+      const words = ['path', 'add', name, '--root', path]
+      if (sshd !== undefined) {
+        const { user, host, hostKey } = sshd.server
+        words.push('--ssh', `${user}@${host}:${sshd.port}`, '--host-key', hostKey)
+      }
+      admin(...words)
+    },
+    contender: (name, path, more = {}) => ({
+      name,
+      command: `${launcher} push %p %f`,
+      groups: { worker, 'scheduling database': () => schedule.pid, ...more },
+      async clear() {
+        await endProcess(worker())
+        for (const one of roots) rmSegments(one)
+        admin('route', 'set', 'bench', path, '--priority', String(++priority)) // it is tried first
+      },
+      inspect() {
+        const megabytes = peakMemory(worker())
+        if (megabytes !== undefined) memory.set(name, [...(memory.get(name) ?? []), megabytes])
+      },
+    }),
+  }
+}
+
+/** A hint: the process may have ended long ago. */
+function workerOf(state: string): number | undefined {
+  try {
+    const pid = readFileSync(join(state, 'worker.pid'), 'utf8').trim()
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker') ? Number(pid) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function endProcess(pid: number | undefined): Promise<void> {
+  if (pid === undefined) return
+  process.kill(pid, 'SIGKILL')
+  for (;;) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return
+    }
+    await sleep(10)
+  }
+}
+
+function rmSegments(root: string): void {
+  for (const file of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+    if (file.endsWith('.zst')) rmSync(join(root, file))
+  }
+}

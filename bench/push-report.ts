@@ -1,0 +1,130 @@
+import type { Drained } from './archiver.ts'
+import type { MarkerTimes } from './marker.ts'
+import { median, withSpread } from './measure.ts'
+import type { Steady } from './steady.ts'
+
+/** By the contenders' names. */
+export interface Round {
+  readonly drained: ReadonlyMap<string, Drained>
+  readonly steady: ReadonlyMap<string, Steady>
+  readonly marker: MarkerTimes
+  /** Milliseconds. */
+  readonly choosing: { readonly few: number; readonly many: number }
+}
+
+/** How many ready files there are to choose from. */
+export const readyFiles = { few: 100, many: 10_000 }
+
+/** Two contenders of the same rounds: the first over the second. */
+interface Row {
+  readonly what: string
+  readonly goal: string
+  readonly ratios: number[]
+}
+
+/** Every figure as its median over the rounds, with the least and the most; ratios round by round. */
+export function printReport(
+  rounds: readonly Round[],
+  memory: ReadonlyMap<string, readonly number[]>,
+): void {
+  console.log('\nDraining held segments: segments/s, and CPU in ms a segment')
+  printCpu(
+    rounds,
+    ({ drained }) => drained,
+    ({ segmentsPerSecond }) => [segmentsPerSecond],
+  )
+  console.log('\nOne segment a second: ms from .ready to .done, and CPU in ms a segment')
+  printCpu(
+    rounds,
+    ({ steady }) => steady,
+    ({ latencies }) => [median(latencies)],
+  )
+  console.log('\nMost memory of the worker, in MB')
+  for (const [name, megabytes] of memory) console.log(`  ${name}: ${withSpread(megabytes, 0)}`)
+  console.log('\nOne call, in ms')
+  const markers = rounds.map(({ marker }) => marker)
+  console.log(
+    `  a push that finds its marker: ${withSpread(
+      markers.map(({ push }) => push),
+      2,
+    )}`,
+  )
+  console.log(
+    `  test ! -f && cp of 16 MB: ${withSpread(
+      markers.map(({ copy }) => copy),
+      2,
+    )}`,
+  )
+  console.log('\nChoosing work, in microseconds a file')
+  const each = (kind: 'few' | 'many') =>
+    rounds.map(({ choosing }) => (choosing[kind] / readyFiles[kind]) * 1000)
+  console.log(`  of ${readyFiles.few}: ${withSpread(each('few'), 0)}`)
+  console.log(`  of ${readyFiles.many}: ${withSpread(each('many'), 0)}`)
+  console.log('\nRatios')
+  for (const { what, goal, ratios } of rows(rounds)) {
+    if (ratios.length > 0) console.log(`  ${what}: ${withSpread(ratios, 2)}; goal ${goal}`)
+  }
+}
+
+function printCpu<Result extends { cpu: Readonly<Record<string, number>> }>(
+  rounds: readonly Round[],
+  pick: (round: Round) => ReadonlyMap<string, Result>,
+  value: (result: Result) => number[],
+): void {
+  for (const name of new Set(rounds.flatMap((round) => [...pick(round).keys()]))) {
+    const results = rounds.flatMap((round) => pick(round).get(name) ?? [])
+    const groups = Object.keys(results[0]?.cpu ?? {}).map((group) => {
+      return `${group} ${withSpread(results.map(({ cpu }) => cpu[group] ?? 0))}`
+    })
+    console.log(`  ${name}: ${withSpread(results.flatMap(value))}; CPU: ${groups.join(', ')}`)
+  }
+}
+
+function rows(rounds: readonly Round[]): Row[] {
+  const rate = (one: string, other: string) =>
+    ratios(rounds, ({ drained }, name) => drained.get(name)?.segmentsPerSecond, one, other)
+  const time = (one: string, other: string) =>
+    ratios(rounds, ({ steady }, name) => median(steady.get(name)?.latencies ?? []), one, other)
+  return [
+    {
+      what: 'marker found / cp, time',
+      goal: '<= 0.1',
+      ratios: rounds.map(({ marker }) => marker.push / marker.copy),
+    },
+    { what: 'local / cp + sync, rate', goal: '>= 1.3', ratios: rate('pgarch, local', 'cp + sync') },
+    {
+      what: 'local / pgBackRest, rate',
+      goal: '>= 1.5',
+      ratios: rate('pgarch, local', 'pgBackRest'),
+    },
+    { what: 'SFTP / scp, rate', goal: '>= 6', ratios: rate('pgarch, SFTP', 'scp') },
+    {
+      what: 'SFTP at 50 ms / at 0 ms, rate',
+      goal: '>= 0.7',
+      ratios: rate('pgarch, SFTP by a proxy, 50 ms', 'pgarch, SFTP by a proxy, 0 ms'),
+    },
+    {
+      what: 'steady load / pgBackRest, time',
+      goal: '<= 0.4',
+      ratios: time('pgarch, local', 'pgBackRest'),
+    },
+    {
+      what: 'choosing of 10,000 / of 100, time a file',
+      goal: '<= 1, about',
+      ratios: rounds.map(
+        ({ choosing }) => choosing.many / readyFiles.many / (choosing.few / readyFiles.few),
+      ),
+    },
+  ]
+}
+
+function ratios(
+  rounds: readonly Round[],
+  value: (round: Round, name: string) => number | undefined,
+  one: string,
+  other: string,
+): number[] {
+  return rounds
+    .map((round) => (value(round, one) ?? Number.NaN) / (value(round, other) ?? Number.NaN))
+    .filter((ratio) => !Number.isNaN(ratio))
+}

@@ -1,0 +1,65 @@
+import { resolve } from 'node:path'
+import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { checkWalPath } from '../postgres/data-directory.ts'
+import { copyToRoute } from './copy.ts'
+import { drainSome } from './drain.ts'
+import type { Archiver } from './identify.ts'
+import { copyToLocalArchive } from './local-archive.ts'
+import { record } from './record.ts'
+import { takeRoute } from './take-route.ts'
+import { isArchived, isRefused, requireArchived, warnOfFailures } from './tries.ts'
+import { checkWalFile, claimOf, isEmptied, type WalFile } from './wal-file.ts'
+
+/** A file that PostgreSQL wants archived. */
+export interface ReadyFile {
+  /** PostgreSQL's %p: relative to the data directory, or absolute. */
+  readonly walPath: string
+  /** PostgreSQL's %f. */
+  readonly walName: string
+  /**
+   * Whether PostgreSQL still keeps the file for us. Asked once it was read: a file that was archived by
+   * another push meanwhile may be recycled under a reader's eyes, and what was read be of two files.
+   */
+  isStillReady?(): Promise<boolean>
+}
+
+/**
+ * One WAL file's way: check, route, store, record. Resolves when it is durable, on a path or in the
+ * local archive, and that is recorded or journaled; or when it was dropped because the cluster is
+ * stopped. Rejects otherwise. Every step can be repeated, so PostgreSQL's own retry is all the
+ * recovery there is.
+ */
+export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<void> {
+  const { dataDirectory, member, config } = archiver
+  await checkWalPath(dataDirectory, ready.walPath)
+  const walPath = resolve(dataDirectory.path, ready.walPath)
+  const file = await checkWalFile(walPath, ready.walName, member, config.compressionLevel)
+  if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return
+  try {
+    await archive(archiver, file)
+  } catch (thrown) {
+    const isConflict = thrown instanceof PgarchError && thrown.failure === 'conflict'
+    if (!isConflict || !isEmptied(file)) throw thrown
+    log.warning(
+      `"${ready.walName}" is empty, and counts as archived: ${thrown.message}`,
+      'A crash can empty a backup history file. What was archived before it was left as it is.',
+    )
+  }
+}
+
+async function archive(archiver: Archiver, file: WalFile): Promise<void> {
+  const claim = claimOf(file)
+  const taken = await takeRoute(archiver, claim)
+  if (taken === 'dropped') return
+
+  const { route, source } = taken
+  const tries = await copyToRoute(archiver, route, file)
+  warnOfFailures(tries)
+  const local = isRefused(tries) ? await copyToLocalArchive(archiver, file) : undefined
+  const events = local === undefined ? tries : [...tries, local]
+  // Its record would claim the file as well, and without a path nothing is to be claimed.
+  if (events.length > 0) await record(archiver, { claim, events }, source)
+  if (local === undefined) requireArchived(tries, route, file.digest.walName)
+  if (isArchived(tries)) await drainSome(archiver)
+}

@@ -1,0 +1,89 @@
+import type { Config } from '../config.ts'
+import { withPath, withScheduling } from '../resources.ts'
+import { deliver, dropWal, fetchRoute } from '../schedule/agent.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { deliverJournal } from '../schedule/journal.ts'
+import type {
+  Claim,
+  ClaimOutcome,
+  Entry,
+  LateConflict,
+  Membership,
+  Route,
+  SchedulePath,
+} from '../schedule/types.ts'
+import type { Store } from '../stores/store.ts'
+import { batching } from './batch.ts'
+import { type Kept, keep, keepSeveral, type Scope } from './kept.ts'
+
+/** How long a connection is kept that nobody uses, in milliseconds. */
+const idle = 10_000
+
+/** In one call: more than are ever in flight. */
+const batchSize = 100
+
+/**
+ * What an archiver reaches the scheduling database and the paths by. Connections are kept for the next
+ * file, and calls to the database that are made at the same time become one.
+ */
+export interface Means {
+  /** The route, and the claim of one file in the same call; as agent.ts says it. */
+  fetchRoute(claim: Claim): Promise<Claimed>
+  /** Notes a file that is dropped on purpose; false when that must not be. */
+  dropWal(claim: Claim): Promise<boolean>
+  /** What waits in the journal, then this. 'waits': so much was waiting that this must wait too. */
+  deliver(entry: Entry): Promise<Delivered>
+  withPath<Result>(path: SchedulePath, use: (store: Store) => Promise<Result>): Promise<Result>
+  /** Resolves once nobody uses a connection any more, and all are closed. */
+  close(): Promise<void>
+}
+
+type Claimed = { route: Route; claim: ClaimOutcome | null }
+type Delivered = { outcome: 'delivered' | 'waits'; conflicts: readonly LateConflict[] }
+
+/** Nothing is connected to before it is needed. */
+export function openMeans(stateDirectory: string, member: Membership, config: Config): Means {
+  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle)
+  const stores = new Map<string, Kept<Store>>()
+
+  const claim = batching<Claim, Claimed>(
+    (claims) =>
+      schedule.use(async (open) => {
+        const { route, outcomes } = await fetchRoute(open, member, claims)
+        return claims.map((_, index) => ({ route, claim: outcomes?.[index] ?? null }))
+      }),
+    batchSize,
+  )
+
+  const record = batching<Entry, Delivered>(
+    (entries) =>
+      schedule.use(async (open) => {
+        const expires = performance.now() + config.scheduleTimeout
+        const { left, conflicts } = await deliverJournal(stateDirectory, open, member, expires)
+        const all = [...conflicts]
+        if (left === 0) all.push(...(await deliver(open, member, entries, 'at once')))
+        const outcome = left === 0 ? 'delivered' : 'waits'
+        return entries.map((_, index) => ({ outcome, conflicts: index === 0 ? all : [] }))
+      }),
+    batchSize,
+  )
+
+  return {
+    fetchRoute: claim,
+    dropWal: (file) => schedule.use((open) => dropWal(open, member, file)),
+    deliver: record,
+    withPath(path, use) {
+      // A path that was changed is another one to connect to.
+      const key = JSON.stringify(path)
+      // One for each file that is sent: what one hangs on is cut without harm to others, a
+      // connection's window is not shared, and the server works on as many files at once.
+      const open: Scope<Store> = (one) => withPath(path, config, one)
+      const kept = stores.get(key) ?? keepSeveral(open, idle, config.pushParallel)
+      stores.set(key, kept)
+      return kept.use(use)
+    },
+    async close() {
+      await Promise.all([schedule.close(), ...[...stores.values()].map((one) => one.close())])
+    },
+  }
+}

@@ -1,0 +1,38 @@
+import { watch } from 'node:fs'
+import { statusDirectoryOf } from './ready-files.ts'
+
+/** How often it rings when nothing happens, in milliseconds. */
+const lookAround = 1000
+
+/** Rings when a WAL file has become ready, and every now and then. */
+export interface Bell {
+  /** Resolves when it rings; resolved, too, when it rang before anybody asked. */
+  rings(): Promise<void>
+  /** Before looking what there is: what comes later rings again. */
+  answer(): void
+  close(): void
+}
+
+/**
+ * By inotify, which tells as well when PostgreSQL takes a status file away.
+ *
+ * @param counts whether this file is a reason to ring
+ */
+export function watchReadyFiles(dataDirectory: string, counts: (walName: string) => boolean): Bell {
+  let ring = Promise.withResolvers<void>()
+  const timer = setInterval(() => ring.resolve(), lookAround)
+  const watcher = watch(statusDirectoryOf(dataDirectory), (_event, file) => {
+    if (file?.endsWith('.ready') && counts(file.slice(0, -'.ready'.length))) ring.resolve()
+  })
+  watcher.on('error', () => {}) // the directory is gone, which the lifetime notices
+  return {
+    rings: () => ring.promise,
+    answer() {
+      ring = Promise.withResolvers()
+    },
+    close() {
+      clearInterval(timer)
+      watcher.close()
+    },
+  }
+}

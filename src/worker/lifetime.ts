@@ -1,0 +1,81 @@
+import { readFile, stat } from 'node:fs/promises'
+import type { Config } from '../config.ts'
+import { type Life, readLife } from '../postgres/life.ts'
+
+/** How often it is looked at, in milliseconds. */
+const interval = 500
+
+/** How long a worker may go on. */
+export interface Lifetime {
+  /** The server's, which markers are for. */
+  readonly life: string
+  isOver(): boolean
+  end(): void
+  /** Looks whether it is over, unless somebody has just looked. */
+  look(): Promise<void>
+}
+
+/**
+ * Of a worker for the server that runs on a data directory. It is over when that server's life is,
+ * its data directory is gone, or pgarch's program or configuration is not what it was; and when that
+ * server adopts orphans. Undefined when there is no such server.
+ */
+export async function watchLifetime(
+  dataDirectory: string,
+  config: Config,
+): Promise<Lifetime | undefined> {
+  const life = await currentLife(dataDirectory)
+  const versions = await versionsOf(config)
+  let over = false
+  let looked = performance.now()
+  if (life === undefined) return undefined
+  return {
+    life,
+    isOver: () => over,
+    end: () => {
+      over = true
+    },
+    async look() {
+      if (performance.now() - looked < interval) return
+      looked = performance.now()
+      over ||=
+        (await currentLife(dataDirectory)) !== life || (await versionsOf(config)) !== versions
+    },
+  }
+}
+
+/** Of a postmaster that is there, and not our shell's parent. */
+async function currentLife(dataDirectory: string): Promise<string | undefined> {
+  try {
+    const life = await readLife(dataDirectory)
+    if (life === undefined || (await isAdoptedBy(life))) return undefined
+    process.kill(life.postmasterPid, 0)
+    return life.name
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Whether the server has adopted our shell, as a subreaper does once the push that started it is gone.
+ * The shell's end, with 0, is nothing to it; but who kills the shell would crash the server.
+ */
+async function isAdoptedBy({ postmasterPid }: Life): Promise<boolean> {
+  const shell = await readFile(`/proc/${process.ppid}/stat`, 'utf8')
+  const [, parent] = shell.slice(shell.lastIndexOf(')') + 2).split(' ')
+  return Number(parent) === postmasterPid
+}
+
+/** Of what this process was started from: another file in its place is another version. */
+async function versionsOf(config: Config): Promise<string> {
+  const files = [process.argv[1], config.file].filter((file) => file !== undefined)
+  const versions = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ ino, mtimeMs }) => `${ino} ${mtimeMs}`,
+        () => 'gone',
+      ),
+    ),
+  )
+  return versions.join()
+}

@@ -1,0 +1,47 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileError, hasCode } from '../fs/errors.ts'
+import { parseWalName } from '../wal/names.ts'
+
+/** Where PostgreSQL notes which WAL files want archiving. */
+export function statusDirectoryOf(dataDirectory: string): string {
+  return join(dataDirectory, 'pg_wal', 'archive_status')
+}
+
+/** Names of the WAL files that PostgreSQL wants archived, in the order in which it will ask. */
+export async function listReadyFiles(dataDirectory: string): Promise<string[]> {
+  const directory = statusDirectoryOf(dataDirectory)
+  try {
+    return orderReadyFiles(await readdir(directory))
+  } catch (thrown) {
+    throw fileError('read directory', directory, thrown)
+  }
+}
+
+/** Whether PostgreSQL still wants it archived, and so keeps it. */
+export async function isReady(dataDirectory: string, walName: string): Promise<boolean> {
+  const file = join(statusDirectoryOf(dataDirectory), `${walName}.ready`)
+  try {
+    await stat(file)
+    return true
+  } catch (thrown) {
+    if (hasCode(thrown, 'ENOENT')) return false
+    throw fileError('look at file', file, thrown)
+  }
+}
+
+/** As pgarch.c's ready_file_comparator: timeline history files first, then by name. */
+export function orderReadyFiles(statusFiles: readonly string[]): string[] {
+  return statusFiles
+    .filter((file) => file.endsWith('.ready'))
+    .map((file) => file.slice(0, -'.ready'.length))
+    .filter((name) => parseWalName(name) !== undefined)
+    .sort((one, other) => {
+      const byKind = Number(isHistory(other)) - Number(isHistory(one))
+      return byKind || (one < other ? -1 : 1)
+    })
+}
+
+export function isHistory(name: string): boolean {
+  return name.endsWith('.history')
+}

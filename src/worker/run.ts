@@ -1,0 +1,122 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { archiveFile } from '../archive/archive-file.ts'
+import { type Archiver, rememberFailures, withArchiver } from '../archive/identify.ts'
+import { takeLock } from '../archive/worker-lock.ts'
+import type { Config } from '../config.ts'
+import { describeError, PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { watchReadyFiles } from './bell.ts'
+import { closeInherited } from './descriptors.ts'
+import { type Lifetime, watchLifetime } from './lifetime.ts'
+import { keepLogSmall } from './log-size.ts'
+import { type Markers, openMarkers } from './markers.ts'
+import { type ReadyQueue, readyQueue } from './queue.ts'
+import { isReady } from './ready-files.ts'
+
+export interface WorkerRequest {
+  readonly dataDirectory: string
+  /** The file that the push which started the worker is archiving itself. */
+  readonly except: string | undefined
+}
+
+interface Work {
+  readonly archiver: Archiver
+  readonly markers: Markers
+  readonly queue: ReadyQueue
+  readonly lifetime: Lifetime
+}
+
+/**
+ * Archives what PostgreSQL has ready, many files at once over kept connections, ahead of its asking,
+ * and leaves a marker for each. Resolves when it has been idle for long, when there is another worker,
+ * or when its time is over: the server's life has ended, pgarch or its configuration has changed, or
+ * the cluster is stopped. It can be killed at any time.
+ */
+export async function runWorker(request: WorkerRequest, config: Config): Promise<void> {
+  closeInherited()
+  await withArchiver(request.dataDirectory, config, async (archiver) => {
+    const { dataDirectory, stateDirectory, means } = archiver
+    const lock = await takeLock(stateDirectory)
+    if (lock === undefined) return
+    try {
+      const lifetime = await watchLifetime(dataDirectory.path, config)
+      if (lifetime === undefined) return
+      const markers = await openMarkers(stateDirectory, lifetime.life)
+      const queue = readyQueue(dataDirectory.path, markers, request.except)
+      await writeFile(join(stateDirectory, 'worker.pid'), `${process.pid}\n`, { mode: 0o600 })
+      // To drop WAL is for a push by itself, which asks in that very call.
+      const dropWal = async () => {
+        lifetime.end()
+        return false
+      }
+      await work({
+        archiver: { ...archiver, means: { ...means, dropWal } },
+        markers,
+        queue,
+        lifetime,
+      })
+    } finally {
+      lock.close()
+    }
+  })
+}
+
+/** Keeps lanes busy until there is nothing to do for long, or the lifetime is over. */
+async function work(on: Work): Promise<void> {
+  const { queue, markers, lifetime, archiver } = on
+  const { dataDirectory, config } = archiver
+  const lanes = new Set<Promise<void>>()
+  // While some files are sent, as many more are read and compressed.
+  const most = 2 * config.pushParallel
+  const bell = watchReadyFiles(dataDirectory.path, (walName) => {
+    // PostgreSQL took an archived one away: of ten thousand, each would cost another listing.
+    if (markers.has(walName)) return false
+    queue.hurry(walName)
+    return true
+  })
+  let lastWork = performance.now()
+  try {
+    while (!lifetime.isOver()) {
+      while (lanes.size < most) {
+        const walName = await queue.next()
+        if (walName === undefined) break
+        lastWork = performance.now()
+        const lane = archiveOne(walName, on).finally(() => lanes.delete(lane))
+        lanes.add(lane)
+      }
+      if (lanes.size === 0 && performance.now() - lastWork > config.workerIdle) return
+      await Promise.race([...lanes, bell.rings()])
+      bell.answer()
+      await lifetime.look()
+      keepLogSmall()
+    }
+    await Promise.all(lanes)
+  } finally {
+    bell.close()
+  }
+}
+
+async function archiveOne(walName: string, { archiver, markers, queue, lifetime }: Work) {
+  const isStillReady = () => isReady(archiver.dataDirectory.path, walName)
+  try {
+    await archiveFile(archiver, { walPath: join('pg_wal', walName), walName, isStillReady })
+    if (await isStillReady()) await markers.pushed(walName)
+    queue.done(walName, 'pushed')
+  } catch (error) {
+    // A push that asked for itself was faster, and the file is gone.
+    if (!(await isStillReady())) return queue.done(walName, 'pushed')
+    queue.done(walName, 'failed')
+    log.error(error)
+    // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves.
+    if (lifetime.isOver()) return
+    const told = error instanceof PgarchError ? error : asFailure(error)
+    await markers.failed(walName, told)
+  } finally {
+    await rememberFailures(archiver)
+  }
+}
+
+function asFailure(error: unknown): PgarchError {
+  return new PgarchError('unusable', `bug in pgarch: ${describeError(error)}`)
+}

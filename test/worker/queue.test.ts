@@ -1,0 +1,104 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { openMarkers } from '../../src/worker/markers.ts'
+import { readyQueue } from '../../src/worker/queue.ts'
+import * as files from '../../src/worker/ready-files.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+let folder: ReturnType<typeof temporaryFolder>
+const data = () => join(folder.path, 'data')
+const statusFile = (name: string) => join(files.statusDirectoryOf(data()), `${name}.ready`)
+const ready = (name: string) => writeFileSync(statusFile(name), '')
+const segment = (number: number) => `00000001000000000000000${number}`
+
+beforeEach(() => {
+  folder = temporaryFolder('queue')
+  mkdirSync(files.statusDirectoryOf(data()), { recursive: true })
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  await folder.remove()
+})
+
+async function open(except?: string) {
+  const markers = await openMarkers(folder.path, 'life')
+  return { markers, queue: readyQueue(data(), markers, except) }
+}
+
+it.each([
+  [
+    'histories first, then by name',
+    ['000000020000000000000001', '00000002.history', '000000010000000000000002'],
+    ['00000002.history', '000000010000000000000002', '000000020000000000000001'],
+  ],
+  [
+    'a segment before its backup history before its partial',
+    [`${segment(1)}.partial`, `${segment(1)}.00000028.backup`, segment(1)],
+    [segment(1), `${segment(1)}.00000028.backup`, `${segment(1)}.partial`],
+  ],
+])('the order is PostgreSQL’s: %s', (_title, names, order) => {
+  expect(files.orderReadyFiles(names.map((name) => `${name}.ready`))).toEqual(order)
+})
+
+it('only what is ready, and a WAL file, is work', () => {
+  const names = [`${segment(1)}.done`, 'x.ready', `${segment(2)}.ready`, `${segment(3)}.ready.tmp`]
+  expect(files.orderReadyFiles(names)).toEqual([segment(2)])
+})
+
+it('gives out each file once, until it is done or failed, and a failed one after a pause', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  ready(segment(1))
+  ready(segment(2))
+  const { queue, markers } = await open()
+  expect(await queue.next()).toBe(segment(1))
+  expect(await queue.next()).toBe(segment(2))
+  expect(await queue.next()).toBeUndefined()
+  await markers.pushed(segment(2))
+  queue.done(segment(2), 'pushed')
+  queue.done(segment(1), 'failed')
+  expect(await queue.next()).toBeUndefined()
+  vi.advanceTimersByTime(1001)
+  expect(await queue.next()).toBe(segment(1))
+  expect(await queue.next()).toBeUndefined()
+})
+
+it('a backlog is listed once; a history that comes meanwhile overtakes', async () => {
+  for (let number = 1; number <= 5; number++) ready(segment(number))
+  const { queue } = await open()
+  await queue.next()
+  rmSync(files.statusDirectoryOf(data()), { recursive: true })
+  expect(await queue.next()).toBe(segment(2))
+  queue.hurry('00000002.history')
+  queue.hurry(segment(9))
+  expect(await queue.next()).toBe('00000002.history')
+  expect(await queue.next()).toBe(segment(3))
+})
+
+it('leaves the file alone that the push which started it has in hand', async () => {
+  ready(segment(1))
+  ready(segment(2))
+  const { queue } = await open(segment(1))
+  expect(await queue.next()).toBe(segment(2))
+  expect(await queue.next()).toBeUndefined()
+})
+
+it('removes markers, reasons and bells that PostgreSQL has no use for any more', async () => {
+  ready(segment(1))
+  const { queue, markers } = await open()
+  await markers.pushed(segment(1))
+  await markers.pushed(segment(2))
+  await queue.next()
+  expect(markers.has(segment(1))).toBe(true)
+  expect(markers.has(segment(2))).toBe(false)
+  const again = await openMarkers(folder.path, 'life')
+  expect([again.has(segment(1)), again.has(segment(2))]).toEqual([true, false])
+})
+
+it('another life begins without the markers of the last one', async () => {
+  const { markers } = await open()
+  await markers.pushed(segment(1))
+  const next = await openMarkers(folder.path, 'next')
+  expect(next.has(segment(1))).toBe(false)
+  expect((await openMarkers(folder.path, 'life')).has(segment(1))).toBe(false)
+})
