@@ -19,7 +19,7 @@ export async function choosing(folder: string, count: number): Promise<number> {
   const queue = readyQueue(dataDirectory, markers, undefined)
   const start = performance.now()
   for (let name = await queue.next(); name !== undefined; name = await queue.next()) {
-    await markers.pushed(name)
+    await markers.pushed(name, [])
     queue.done(name, 'pushed')
     renameSync(join(status, `${name}.ready`), join(status, `${name}.done`))
   }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { PgarchError } from './errors.ts'
 
 /**
@@ -18,7 +19,19 @@ export const log = {
   },
 }
 
+const troubles = new AsyncLocalStorage<string[]>()
+
+/** Runs `act`; the lines of its warnings and errors are added to `lines` too, for another log. */
+export function collectTroubles<Result>(
+  lines: string[],
+  act: () => Promise<Result>,
+): Promise<Result> {
+  return troubles.run(lines, act)
+}
+
 function write(severity: string, message: string, hint?: string): void {
-  process.stderr.write(`pgarch: ${severity}:  ${message}\n`)
-  if (hint !== undefined) process.stderr.write(`pgarch: HINT:  ${hint}\n`)
+  const lines = [`pgarch: ${severity}:  ${message}`]
+  if (hint !== undefined) lines.push(`pgarch: HINT:  ${hint}`)
+  process.stderr.write(`${lines.join('\n')}\n`)
+  if (severity !== 'LOG') troubles.getStore()?.push(...lines)
 }

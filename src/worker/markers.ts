@@ -1,21 +1,20 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { hasCode } from '../fs/errors.ts'
 
 /**
  * What the worker tells the launcher, in the state directory, below a directory named by the server's
- * life, so that nothing of it outlives that life: `pushed/<life>/<file>`, an empty marker, says that
- * the file is archived; `failed/<life>/<file>` says why it is not; and whoever waits at
- * `bell/<file>`, a FIFO, is woken. None of it needs to be durable: a crash of the machine ends the
+ * life, so that nothing of it outlives that life: `pushed/<life>/<file>`, the marker, says that the file
+ * is archived, `failed/<life>/<file>` that it is not. In either lie the lines that push is to write into
+ * the server's log, of which a marker mostly has none. Whoever waits at `bell/<file>`, a FIFO, is woken. None of it needs to be durable: a crash of the machine ends the
  * life too. bin/pgarch reads it.
  */
 export interface Markers {
   has(walName: string): boolean
-  pushed(walName: string): Promise<void>
-  failed(walName: string, error: PgarchError): Promise<void>
+  pushed(walName: string, lines: readonly string[]): Promise<void>
+  failed(walName: string, lines: readonly string[]): Promise<void>
   /** Removes the markers of files that PostgreSQL no longer asks for. */
   keepOnly(readyFiles: ReadonlySet<string>): Promise<void>
 }
@@ -29,15 +28,14 @@ export async function openMarkers(stateDirectory: string, life: string): Promise
   const known = new Set(await readdir(pushedFolder))
   return {
     has: (walName) => known.has(walName),
-    async pushed(walName) {
-      await writeFile(join(pushedFolder, walName), '', { mode: 0o600 })
+    async pushed(walName, lines) {
+      await writeLines(pushedFolder, walName, lines)
       known.add(walName)
       await removeIfThere(join(failedFolder, walName))
       await ring(join(bellFolder, walName))
     },
-    async failed(walName, { message, hint }) {
-      const lines = [`pgarch: ERROR:  ${message}`, ...(hint ? [`pgarch: HINT:  ${hint}`] : [])]
-      await writeFile(join(failedFolder, walName), `${lines.join('\n')}\n`, { mode: 0o600 })
+    async failed(walName, lines) {
+      await writeLines(failedFolder, walName, lines)
       await ring(join(bellFolder, walName))
     },
     async keepOnly(readyFiles) {
@@ -67,6 +65,14 @@ async function makeLifeFolder(parent: string, life: string): Promise<string> {
 async function makeFolder(path: string): Promise<string> {
   await mkdir(path, { mode: 0o700, recursive: true })
   return path
+}
+
+/** All at once: the launcher never meets half of them. */
+async function writeLines(folder: string, name: string, lines: readonly string[]): Promise<void> {
+  const file = join(folder, name)
+  const written = lines.length === 0 ? file : join(folder, `.${name}`)
+  await writeFile(written, lines.map((line) => `${line}\n`).join(''), { mode: 0o600 })
+  if (written !== file) await rename(written, file)
 }
 
 /** Opening a FIFO for writing without waiting fails where nobody reads: then nobody is waiting. */

@@ -4,8 +4,7 @@ import { archiveFile } from '../archive/archive-file.ts'
 import { type Archiver, rememberFailures, withArchiver } from '../archive/identify.ts'
 import { takeLock } from '../archive/worker-lock.ts'
 import type { Config } from '../config.ts'
-import { describeError, PgarchError } from '../errors.ts'
-import { log } from '../log.ts'
+import { collectTroubles, log } from '../log.ts'
 import { watchReadyFiles } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
 import { type Lifetime, watchLifetime } from './lifetime.ts'
@@ -99,24 +98,21 @@ async function work(on: Work): Promise<void> {
 
 async function archiveOne(walName: string, { archiver, markers, queue, lifetime }: Work) {
   const isStillReady = () => isReady(archiver.dataDirectory.path, walName)
-  try {
-    await archiveFile(archiver, { walPath: join('pg_wal', walName), walName, isStillReady })
-    if (await isStillReady()) await markers.pushed(walName)
-    queue.done(walName, 'pushed')
-  } catch (error) {
-    // A push that asked for itself was faster, and the file is gone.
-    if (!(await isStillReady())) return queue.done(walName, 'pushed')
-    queue.done(walName, 'failed')
-    log.error(error)
-    // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves.
-    if (lifetime.isOver()) return
-    const told = error instanceof PgarchError ? error : asFailure(error)
-    await markers.failed(walName, told)
-  } finally {
-    await rememberFailures(archiver)
-  }
-}
-
-function asFailure(error: unknown): PgarchError {
-  return new PgarchError('unusable', `bug in pgarch: ${describeError(error)}`)
+  const file = { walPath: join('pg_wal', walName), walName, isStillReady }
+  const troubles: string[] = []
+  await collectTroubles(troubles, async () => {
+    try {
+      await archiveFile(archiver, file)
+      if (await isStillReady()) await markers.pushed(walName, troubles)
+      queue.done(walName, 'pushed')
+    } catch (error) {
+      // A push that asked for itself was faster, and the file is gone.
+      if (!(await isStillReady())) return queue.done(walName, 'pushed')
+      queue.done(walName, 'failed')
+      log.error(error)
+      // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves.
+      if (!lifetime.isOver()) await markers.failed(walName, troubles)
+    }
+  })
+  await rememberFailures(archiver)
 }

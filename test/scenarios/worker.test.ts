@@ -12,7 +12,9 @@ let fleet: Fleet
 const primaries: Server[] = []
 
 beforeAll(async () => {
-  fleet = await startFleet({ environment: { PGARCH_WORKER_IDLE: '1min' } })
+  fleet = await startFleet({
+    environment: { PGARCH_WORKER_IDLE: '1min', PGARCH_PUSH_WORKER: 'on' },
+  })
   await fleet.addPath('berlin')
 })
 
@@ -254,6 +256,7 @@ describe.runIf(canUnshare)('a server that is process 1, as in a container', () =
   /** A server on the data directory of one that was stopped, as process 1 of a namespace. */
   async function startAsFirst(primary: Server): Promise<() => Promise<void>> {
     await primary.stop('fast')
+    await waitFor('the worker of that life ends', () => workerOf(primary) === undefined)
     const { bin } = primary.version
     const { uid, gid } = asUnprivileged()
     const drop =
@@ -280,7 +283,7 @@ describe.runIf(canUnshare)('a server that is process 1, as in a container', () =
   }
 
   it('has no worker, as an orphan’s death would be a crash to it', async () => {
-    const primary = await startPrimary('first', { PGARCH_PUSH_WORKER: 'on' })
+    const primary = await startPrimary('first')
     primary.configure({ logging_collector: true, log_directory: 'log', log_filename: 'first.log' })
     const stop = await startAsFirst(primary)
     try {

@@ -76,6 +76,8 @@ export async function startFleet(
     PGARCH_STATE_DIR: makeFolder(folder, 'state'),
     PGARCH_SSH_IDENTITY: keys.identity,
     PGARCH_FETCH_PATIENCE: '2s',
+    // What a push does by itself is told from what a worker does where that is tested.
+    PGARCH_PUSH_WORKER: 'off',
     ...options.environment,
   }
   const archiveCommand = `"${program}" push %p %f`

@@ -54,7 +54,7 @@ it('gives out each file once, until it is done or failed, and a failed one after
   expect(await queue.next()).toBe(segment(1))
   expect(await queue.next()).toBe(segment(2))
   expect(await queue.next()).toBeUndefined()
-  await markers.pushed(segment(2))
+  await markers.pushed(segment(2), [])
   queue.done(segment(2), 'pushed')
   queue.done(segment(1), 'failed')
   expect(await queue.next()).toBeUndefined()
@@ -86,8 +86,8 @@ it('leaves the file alone that the push which started it has in hand', async () 
 it('removes markers, reasons and bells that PostgreSQL has no use for any more', async () => {
   ready(segment(1))
   const { queue, markers } = await open()
-  await markers.pushed(segment(1))
-  await markers.pushed(segment(2))
+  await markers.pushed(segment(1), [])
+  await markers.pushed(segment(2), [])
   await queue.next()
   expect(markers.has(segment(1))).toBe(true)
   expect(markers.has(segment(2))).toBe(false)
@@ -97,7 +97,7 @@ it('removes markers, reasons and bells that PostgreSQL has no use for any more',
 
 it('another life begins without the markers of the last one', async () => {
   const { markers } = await open()
-  await markers.pushed(segment(1))
+  await markers.pushed(segment(1), [])
   const next = await openMarkers(folder.path, 'next')
   expect(next.has(segment(1))).toBe(false)
   expect((await openMarkers(folder.path, 'life')).has(segment(1))).toBe(false)
