@@ -44,7 +44,7 @@ async function deliverAfterJournal(archiver: Archiver, entry: Entry): Promise<vo
     reportLateConflicts(conflicts)
     // With so much waiting, this takes its place behind it.
     if (left > 0) await appendToJournal(stateDirectory, member, entry)
-    else await deliver(schedule, member, [entry], 'at once')
+    else reportLateConflicts(await deliver(schedule, member, [entry], 'at once'))
   })
 }
 

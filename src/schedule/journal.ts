@@ -22,8 +22,11 @@ import type { Entry, LateConflict } from './types.ts'
  * delivered again counts once. It is delivered for the cluster that it was made for, or not at all.
  */
 
-/** Entries in one call to the database, which are one transaction there. */
-const batchSize = 500
+/**
+ * Entries in one call to the database, which are one transaction there. More each time while it is
+ * quick: one that is slow, as after an outage of a whole fleet, must not run out of time for ever.
+ */
+const batch = { first: 10, largest: 500, quickMilliseconds: 250 }
 
 /** Resolves once durable. `unusable` when it cannot be written. */
 export async function appendToJournal(
@@ -89,18 +92,22 @@ export async function deliverJournal(
   const conflicts: LateConflict[] = []
   let delivered = 0
   let done = 0
+  let size = batch.first
   while (done < names.length && performance.now() < expires) {
-    const batch = names.slice(done, done + batchSize).map((name) => join(folder, name))
-    const entries = await Promise.all(batch.map((file) => readEntry(file, fingerprint)))
+    const files = names.slice(done, done + size).map((name) => join(folder, name))
+    const entries = await Promise.all(files.map((file) => readEntry(file, fingerprint)))
     const readable = entries.filter((entry) => entry !== 'gone' && entry !== 'damaged')
+    const start = performance.now()
     conflicts.push(...(await deliver(schedule, owner, readable)))
-    for (const [index, file] of batch.entries()) {
+    const isQuick = performance.now() - start < batch.quickMilliseconds
+    size = isQuick ? Math.min(2 * size, batch.largest) : Math.ceil(size / 2)
+    for (const [index, file] of files.entries()) {
       if (entries[index] === 'damaged') await setDamagedAside(file)
       else await removeIfThere(file)
     }
     await syncDirectory(folder)
     delivered += readable.length
-    done += batch.length
+    done += files.length
   }
   return { delivered, left: names.length - done, conflicts }
 }

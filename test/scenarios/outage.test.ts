@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
+import { makeFolder } from '../support/folder.ts'
 import type { Server } from '../support/postgres.ts'
 
 let fleet: Fleet
@@ -129,6 +130,46 @@ it('"pgarch journal flush" delivers without waiting for a push', async () => {
   expect(flushed).toMatchObject({ status: 0, stdout: '1 record was delivered.\n' })
   expect(journalOf(primary)).toEqual([])
   expect(await copies('flush')).toContainEqual({ wal_name: during, copies: 1, logged: 1 })
+  await primary.stop('immediate')
+})
+
+it('a path keeps its place in the route while only a journal knows what lies there', async () => {
+  const root = await fleet.addPath('madrid')
+  const primary = await fleet.startPrimary('unreported', ['madrid', 'berlin'])
+  renameSync(root, `${root}.away`)
+  const before = await archiveSegment(primary) // on berlin
+  renameSync(`${root}.away`, root)
+  await fleet.schedule.stop('fast')
+  await wake(primary)
+  const during = await archiveSegment(primary)
+  await fleet.schedule.start()
+  const dba = (...words: string[]) => fleet.pgarch(words, { admin: true })
+  const refused = {
+    status: 1,
+    stderr: expect.stringMatching(/holds files.* that are not recorded\n.*HINT: .*disable/),
+  }
+
+  expect(await dba('route', 'remove', 'unreported', 'madrid')).toMatchObject(refused)
+  renameSync(root, `${root}.away`)
+  expect(await dba('route', 'remove', 'unreported', 'madrid')).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/cannot tell whether .*no pgarch-path\n.*HINT: .*path lost/),
+  })
+  renameSync(`${root}.away`, root)
+  const target = join(makeFolder(fleet.folder, 'unreported-target'), during)
+  const fetch = ['fetch', during, target, '--cluster', 'unreported']
+  expect(await fleet.pgarch(fetch)).toMatchObject({ status: 0 })
+
+  // Out of the route by an earlier pgarch.
+  await fleet.rows(
+    `delete from pgarch.arch_path_map m using pgarch.arch_path_info p
+     where p.id = m.path_id and p.name = 'madrid'`,
+  )
+  expect(await dba('path', 'remove', 'madrid')).toMatchObject(refused)
+  await fleet.pgarch(['journal', 'flush', '--pgdata', primary.dataDirectory])
+  expect(await copies('unreported')).toEqual(
+    [before, during].map((wal_name) => ({ wal_name, copies: 1, logged: 1 })),
+  )
   await primary.stop('immediate')
 })
 

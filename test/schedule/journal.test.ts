@@ -9,12 +9,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Schedule } from '../../src/schedule/connect.ts'
+import { type Schedule, withSchedule } from '../../src/schedule/connect.ts'
 import { appendToJournal, deliverJournal, journalState } from '../../src/schedule/journal.ts'
 import { encodeEntry, type Owner } from '../../src/schedule/journal-files.ts'
 import type { Entry } from '../../src/schedule/types.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { startServer } from '../support/postgres.ts'
+import { type Server, startServer } from '../support/postgres.ts'
 import {
   addCluster,
   addPath,
@@ -25,13 +25,15 @@ import {
   type TestSchedule,
 } from './fixture.ts'
 
+let server: Server
 let database: TestSchedule
 let member: Owner
 let pathId: number
 let state: ReturnType<typeof temporaryFolder>
 
 beforeAll(async () => {
-  database = await createSchedule(await startServer(), 'journal')
+  server = await startServer()
+  database = await createSchedule(server, 'journal')
 })
 
 let clusters = 0
@@ -133,6 +135,27 @@ function noting(schedule: Schedule, deliveries: string[][]): Schedule {
     },
   }
 }
+
+it('a database that is slow gets fewer at a time, so that each call is answered in time', async () => {
+  for (let number = 0; number < 80; number++) await append(entryOf(number))
+  await database.rows(
+    `create function public.take_time() returns trigger language plpgsql as
+     'begin perform pg_sleep(0.05); return new; end'`,
+  )
+  await database.rows(
+    `create trigger take_time before insert on pgarch.arch_remote_log
+     for each row execute function public.take_time()`,
+  )
+  try {
+    const settings = { url: server.url('journal', 'pgarch_agent'), timeoutMilliseconds: 2000 }
+    const { delivered } = await withSchedule(settings, (schedule) =>
+      deliverJournal(state.path, schedule, member, never),
+    )
+    expect(delivered).toBe(80)
+  } finally {
+    await database.rows('drop trigger take_time on pgarch.arch_remote_log')
+  }
+})
 
 it('stops in time, and leaves the rest for the next', async () => {
   for (let number = 0; number < 3; number++) await append(entryOf(number))
