@@ -51,7 +51,7 @@ export interface JournalState {
   readonly ofOthers: number
 }
 
-/** @param fingerprint undefined: entries that name no cluster may be anybody's */
+/** @param fingerprint of the cluster that is asked for; undefined: nobody can tell whose are others' */
 export async function journalState(
   stateDirectory: string,
   fingerprint: string | undefined,
@@ -62,7 +62,7 @@ export async function journalState(
   for (const cluster of await journaledClusters(stateDirectory)) {
     const state = await folderState(folderOf(stateDirectory, cluster), cluster)
     states.push(state)
-    if (cluster !== fingerprint) ofOthers += state.length
+    if (fingerprint !== undefined && cluster !== fingerprint) ofOthers += state.length
   }
   const times = states.map(({ oldest }) => oldest).filter((time) => time !== null)
   return {

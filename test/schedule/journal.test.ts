@@ -256,6 +256,8 @@ describe('an entry is of one cluster, whoever the data directory belongs to now'
     member = other
     await append(entryOf(2))
     expect(await journal()).toMatchObject({ length: 2, ofOthers: 1 })
+    // With PGARCH_MEMBER the state directory alone does not tell whose it is.
+    expect(await journalState(state.path, undefined)).toMatchObject({ length: 2, ofOthers: 0 })
     expect(await deliverAll()).toMatchObject({ delivered: 1, left: 0 })
     expect(await locations()).toEqual([{ cluster: `o${clusters}`, file: segment(2) }])
     expect(await journal()).toMatchObject({ length: 1, oldest: expect.any(Date), ofOthers: 1 })
