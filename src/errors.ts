@@ -27,8 +27,11 @@ export class PgarchError extends Error {
   }
 }
 
-/** The text of anything that was thrown, on one line; for errors whose kind does not matter. */
+/**
+ * The text of anything that was thrown, on one line; for errors whose kind does not matter. Servers put
+ * in what they like, and PostgreSQL takes no text with a NUL in it: that record would never be delivered.
+ */
 export function describeError(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown)
-  return text.replaceAll(/\s*\n\s*/g, '; ')
+  return text.replaceAll('\0', ' ').replaceAll(/\s*\n\s*/g, '; ')
 }

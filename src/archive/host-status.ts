@@ -4,18 +4,25 @@ import { readMember } from '../postgres/member.ts'
 import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { readCachedRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
+import { listLocalArchive } from './local-files.ts'
 
 /** What this host knows of one of its data directories without asking anybody. */
 export interface HostStatus {
   readonly dataDirectory: string
   readonly clusterName: string | null
-  /** Records that the scheduling database has not taken yet. */
-  readonly journalLength: number
+  /** Records that the scheduling database has not taken yet; null: it cannot be told. */
+  readonly journalLength: number | null
   /** When the oldest of them was made; null when there is none. */
   readonly journalOldest: Date | null
+  /** How many of them are of clusters that this data directory no longer belongs to. */
+  readonly journalOfOthers: number
+  /** Files in the local archive: on this host alone, as far as it knows; null: it cannot be told. */
+  readonly localFiles: number | null
+  /** When the oldest of them was put there; null when there is none. */
+  readonly localOldest: Date | null
   /** When the route was last read from the scheduling database; null: never. */
   readonly routeReadTime: Date | null
-  /** Why the rest could not be read; null when it could. */
+  /** Why something could not be read; null when all could. */
   readonly error: string | null
 }
 
@@ -27,26 +34,48 @@ export async function readHostStatus(config: Config): Promise<HostStatus[]> {
 
 async function statusOf(dataDirectory: string, config: Config): Promise<HostStatus> {
   const stateDirectory = stateDirectoryOf(config.stateDirectory, { path: dataDirectory })
-  try {
-    const member = await readMember(stateDirectory, undefined)
-    const journal = await journalState(stateDirectory)
-    const cached = member && (await readCachedRoute(stateDirectory, member.fingerprint))
-    return {
-      dataDirectory,
-      clusterName: cached?.route.clusterName ?? member?.clusterName ?? null,
-      journalLength: journal.length,
-      journalOldest: journal.oldest,
-      routeReadTime: cached?.readTime ?? null,
-      error: null,
-    }
-  } catch (error) {
-    return {
-      dataDirectory,
-      clusterName: null,
-      journalLength: 0,
-      journalOldest: null,
-      routeReadTime: null,
-      error: describeError(error),
-    }
+  // One that cannot be read must not hide what the other holds.
+  const [known, local] = await Promise.all([
+    readKnown(stateDirectory).catch(describeError),
+    readLocal(stateDirectory, config).catch(describeError),
+  ])
+  const errors = [known, local].filter((one) => typeof one === 'string')
+  return {
+    dataDirectory,
+    ...(typeof known === 'string' ? nothingKnown : known),
+    ...(typeof local === 'string' ? nothingLocal : local),
+    error: errors.length === 0 ? null : errors.join('; '),
+  }
+}
+
+const nothingKnown = {
+  clusterName: null,
+  journalLength: null,
+  journalOldest: null,
+  journalOfOthers: 0,
+  routeReadTime: null,
+}
+
+async function readKnown(stateDirectory: string) {
+  const member = await readMember(stateDirectory, undefined)
+  const journal = await journalState(stateDirectory, member?.fingerprint)
+  const cached = member && (await readCachedRoute(stateDirectory, member.fingerprint))
+  return {
+    clusterName: cached?.route.clusterName ?? member?.clusterName ?? null,
+    journalLength: journal.length,
+    journalOldest: journal.oldest,
+    journalOfOthers: journal.ofOthers,
+    routeReadTime: cached?.readTime ?? null,
+  }
+}
+
+const nothingLocal = { localFiles: null, localOldest: null }
+
+async function readLocal(stateDirectory: string, config: Config) {
+  const files = await listLocalArchive({ stateDirectory, config })
+  const times = files.map(({ storedTime }) => storedTime.getTime())
+  return {
+    localFiles: files.length,
+    localOldest: times.length === 0 ? null : new Date(Math.min(...times)),
   }
 }

@@ -22,7 +22,9 @@ export interface LocalFile {
 export async function listLocalArchive({
   stateDirectory,
   config,
-}: Archiver): Promise<(LocalFile & { readonly storedTime: Date })[]> {
+}: Pick<Archiver, 'stateDirectory' | 'config'>): Promise<
+  (LocalFile & { readonly storedTime: Date })[]
+> {
   const known = await readLocalArchiveRecord(stateDirectory)
   if (known === undefined) return []
   const files = await listLocalFiles(localArchivePath(known, config.localReserve), config)

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import type { Member } from '../postgres/member.ts'
 import { withPath, withScheduling } from '../resources.ts'
 import { deliver, dropWal, fetchRoute } from '../schedule/agent.ts'
 import type { Schedule } from '../schedule/connect.ts'
@@ -8,7 +9,6 @@ import type {
   ClaimOutcome,
   Entry,
   LateConflict,
-  Membership,
   Route,
   SchedulePath,
 } from '../schedule/types.ts'
@@ -42,7 +42,7 @@ type Claimed = { route: Route; claim: ClaimOutcome | null }
 type Delivered = { outcome: 'delivered' | 'waits'; conflicts: readonly LateConflict[] }
 
 /** Nothing is connected to before it is needed. */
-export function openMeans(stateDirectory: string, member: Membership, config: Config): Means {
+export function openMeans(stateDirectory: string, member: Member, config: Config): Means {
   const schedule = keep<Schedule>((use) => withScheduling(config, use), idle)
   const stores = new Map<string, Kept<Store>>()
 

@@ -6,13 +6,7 @@ import { log } from '../log.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
-import {
-  type ArchivePath,
-  insertPath,
-  removePath,
-  updatePath,
-  usualReserveBytes,
-} from '../schedule/paths.ts'
+import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { resolveHost, type SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
@@ -111,28 +105,6 @@ export async function changePath(
   await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes, reserveBytes })
 }
 
-/**
- * Removes a path, and then its `pgarch-path`, so that the place can become a path again. The file
- * stays, with a warning, where the place does not answer or is not this path's.
- */
-export async function dropPath(
-  schedule: Schedule,
-  path: ArchivePath,
-  config: Config,
-): Promise<void> {
-  await removePath(schedule, path.id)
-  await actAsOwner(path)
-  try {
-    await withPath(path, config, (store) => store.remove('pgarch-path'))
-  } catch (thrown) {
-    if (!(thrown instanceof PgarchError)) throw thrown
-    log.warning(
-      `path "${path.name}" is removed, but not the file pgarch-path at its root: ${thrown.message}`,
-      'Before the place can become a path again, that file must be removed by hand.',
-    )
-  }
-}
-
 /** Proves again what adding the path proved. */
 export async function testPath(path: PathDescription, config: Config): Promise<Probe> {
   await actAsOwner(path)
@@ -182,7 +154,7 @@ function requireAbsolute(root: string): void {
 }
 
 /** Root may do everything in a local directory, which proves nothing about the server's user. */
-async function actAsOwner({ kind, rootPath }: PathDescription): Promise<void> {
+export async function actAsOwner({ kind, rootPath }: PathDescription): Promise<void> {
   if (kind !== 'local' || process.getuid?.() !== 0) return
   const owner = await stat(rootPath).catch(() => undefined)
   if (owner !== undefined && owner.uid !== 0) dropToOwner(owner)

@@ -1,7 +1,9 @@
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
+import type { Member } from '../postgres/member.ts'
 import { withScheduling } from '../resources.ts'
-import { appendToJournal, deliverJournal } from '../schedule/journal.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { appendToJournal, deliverJournal, journalState } from '../schedule/journal.ts'
 import { scheduleRest } from '../schedule/rests.ts'
 import type { Entry, LateConflict } from '../schedule/types.ts'
 import type { Archiver } from './identify.ts'
@@ -16,7 +18,7 @@ export async function record(
   entry: Entry,
   source: TakenRoute['source'],
 ): Promise<void> {
-  const { stateDirectory, rests, means } = archiver
+  const { stateDirectory, member, rests, means } = archiver
   if (source === 'schedule') {
     try {
       const { outcome, conflicts } = await means.deliver(entry)
@@ -30,23 +32,58 @@ export async function record(
   }
   // Tries that all failed are in the server's log; PostgreSQL repeats them every minute.
   if (entry.events.some(({ status }) => status !== 'failed')) {
-    await appendToJournal(stateDirectory, entry)
+    await appendToJournal(stateDirectory, member, entry)
   }
 }
 
-/** Delivers all that waits; resolves to how many. Rejects when the scheduling database cannot be used. */
-export async function flushJournal(archiver: Archiver): Promise<number> {
+/**
+ * Delivers all that waits for this cluster; resolves to how many, and how many of other clusters stay.
+ * Rejects when the scheduling database cannot be used.
+ */
+export async function flushJournal(
+  archiver: Archiver,
+): Promise<{ delivered: number; ofOthers: number }> {
   const { stateDirectory, member, config } = archiver
-  return await withScheduling(config, async (schedule) => {
-    const { delivered, conflicts } = await deliverJournal(
-      stateDirectory,
-      schedule,
-      member,
-      Number.POSITIVE_INFINITY,
+  const delivered = await withScheduling(config, (schedule) =>
+    deliverAll(stateDirectory, schedule, member),
+  )
+  const { ofOthers } = await journalState(stateDirectory, member.fingerprint)
+  return { delivered, ofOthers }
+}
+
+/**
+ * Before a data directory gets another cluster's membership: delivers what waits, while the one that
+ * may do so is at hand. What cannot be delivered stays, as the former cluster's, with a warning.
+ */
+export async function deliverBeforeLeaving(
+  stateDirectory: string,
+  schedule: Schedule,
+  former: Member,
+): Promise<void> {
+  try {
+    await deliverAll(stateDirectory, schedule, former)
+  } catch (error) {
+    if (!(error instanceof PgarchError)) throw error
+    log.warning(
+      `what waits in the journal stays there, for cluster "${former.clusterName ?? former.fingerprint}": ${error.message}`,
+      othersHint,
     )
-    reportLateConflicts(conflicts)
-    return delivered
-  })
+  }
+}
+
+/** For records of a cluster that this data directory no longer belongs to. */
+export const othersHint =
+  'The files that they tell of are on the paths: "pgarch schedule rebuild" records them. See docs/scheduling-database.md.'
+
+async function deliverAll(
+  stateDirectory: string,
+  schedule: Schedule,
+  member: Member,
+): Promise<number> {
+  const never = Number.POSITIVE_INFINITY
+  const { delivered, conflicts } = await deliverJournal(stateDirectory, schedule, member, never)
+  reportLateConflicts(conflicts)
+  return delivered
 }
 
 /** What was archived in an outage, and turns out to be another server's business. */

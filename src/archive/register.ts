@@ -20,6 +20,7 @@ import { enrolMember, findMember } from '../schedule/members.ts'
 import { inTransaction, lockIdentifier } from '../schedule/transaction.ts'
 import { findOthersAtWork, findPredecessor } from './predecessor.ts'
 import { type Production, withProduction } from './production-server.ts'
+import { deliverBeforeLeaving } from './record.ts'
 import { type Decision, decideRegistration, type KnownCluster } from './registration.ts'
 
 export interface RegisterRequest {
@@ -92,6 +93,9 @@ async function registerAt(
     const clusters = await listClustersByIdentifier(schedule, systemIdentifier)
     return { ...enrolled, hasNamesake: clusters.length > 1 }
   })
+  if (present !== undefined && present.fingerprint !== member.fingerprint) {
+    await deliverBeforeLeaving(stateDirectory, schedule, present)
+  }
   if (action !== 'keep') await writeMember(stateDirectory, member)
   const fingerprintStored = await storeFingerprint(production, member)
   return { action, member, dataDirectory, stateDirectory, fingerprintStored, hasNamesake }

@@ -198,7 +198,7 @@ async function test(name: string, _options: object, command: Command): Promise<v
 }
 
 async function remove(name: string, _options: object, command: Command): Promise<void> {
-  const { dropPath } = await import('../archive/paths.ts')
+  const { dropPath } = await import('../archive/path-removal.ts')
   const { requirePath } = await import('../schedule/paths.ts')
   await asAdmin(command, async (schedule, config) =>
     dropPath(schedule, await requirePath(schedule, name), config),

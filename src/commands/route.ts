@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import type { Config } from '../config.ts'
 import type { Schedule } from '../schedule/connect.ts'
+import type { ArchivePath } from '../schedule/paths.ts'
 import { type Act, asAdmin } from './command.ts'
 import { numberBetween } from './options.ts'
 
@@ -39,7 +41,7 @@ export function declare(program: Command, act: Act): void {
     'serves again',
     async (schedule, cluster, path) => {
       const { setRouteActive } = await import('../schedule/routes.ts')
-      await setRouteActive(schedule, cluster, path, true)
+      await setRouteActive(schedule, cluster, path.id, true)
     },
   )
   change(
@@ -48,22 +50,27 @@ export function declare(program: Command, act: Act): void {
     'gets no more files of',
     async (schedule, cluster, path) => {
       const { setRouteActive } = await import('../schedule/routes.ts')
-      await setRouteActive(schedule, cluster, path, false)
+      await setRouteActive(schedule, cluster, path.id, false)
     },
   )
   change(
     'remove',
     "take a path that has none of its files out of the cluster's route",
     'is no longer in the route of',
-    async (schedule, cluster, path) => {
-      const { removeRoute } = await import('../schedule/routes.ts')
-      await removeRoute(schedule, cluster, path)
+    async (schedule, cluster, path, config) => {
+      const { takeOutOfRoute } = await import('../archive/path-removal.ts')
+      await takeOutOfRoute(schedule, cluster, path, config)
     },
   )
 }
 
-/** Changes one entry, by the cluster's fingerprint and the path's id. */
-type ChangeEntry = (schedule: Schedule, fingerprint: string, pathId: number) => Promise<void>
+/** Changes the entry of a path in the route of the cluster with this fingerprint. */
+type ChangeEntry = (
+  schedule: Schedule,
+  fingerprint: string,
+  path: ArchivePath,
+  config: Config,
+) => Promise<void>
 
 async function changeEntry(
   cluster: string,
@@ -74,10 +81,9 @@ async function changeEntry(
 ): Promise<void> {
   const { requireCluster } = await import('../schedule/clusters.ts')
   const { requirePath } = await import('../schedule/paths.ts')
-  await asAdmin(command, async (schedule) => {
+  await asAdmin(command, async (schedule, config) => {
     const { fingerprint } = await requireCluster(schedule, cluster)
-    const { id } = await requirePath(schedule, path)
-    await run(schedule, fingerprint, id)
+    await run(schedule, fingerprint, await requirePath(schedule, path), config)
   })
   const { printLine } = await import('../print.ts')
   printLine(`Path "${path}" ${done} cluster "${cluster}".`)
@@ -93,7 +99,7 @@ async function set(
   await changeEntry(
     cluster,
     path,
-    (schedule, fingerprint, pathId) => setRoute(schedule, fingerprint, pathId, options.priority),
+    (schedule, fingerprint, { id }) => setRoute(schedule, fingerprint, id, options.priority),
     `has priority ${options.priority} for`,
     command,
   )

@@ -53,12 +53,16 @@ async function hostStatus(options: StatusOptions, command: Command): Promise<num
   return host.some(needsAttention) ? adminExit.failed : undefined
 }
 
-function needsAttention({ journalLength, error }: HostStatus): boolean {
-  return journalLength > 0 || error !== null
+function needsAttention({ journalLength, localFiles, error }: HostStatus): boolean {
+  return journalLength !== 0 || localFiles !== 0 || error !== null
 }
 
 async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
   const { prettyTime, printLine, printRows, tone } = await import('../print.ts')
+  const waiting = (count: number | null) => {
+    if (count === null) return tone.bad('cannot tell')
+    return count === 0 ? tone.good('empty') : tone.doubtful(String(count))
+  }
   printRows(
     host,
     [
@@ -66,16 +70,21 @@ async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
       { title: 'cluster', value: ({ clusterName }) => clusterName },
       {
         title: 'journal',
-        value: ({ journalLength, error }) => {
-          if (error !== null) return tone.bad(error)
-          return journalLength === 0 ? tone.good('empty') : tone.doubtful(String(journalLength))
-        },
+        value: ({ journalLength, journalOfOthers }) =>
+          journalOfOthers === 0
+            ? waiting(journalLength)
+            : tone.bad(`${journalLength}, ${journalOfOthers} of another cluster`),
       },
       { title: 'oldest', value: ({ journalOldest }) => prettyTime(journalOldest) },
+      { title: 'local archive', value: ({ localFiles }) => waiting(localFiles) },
+      { title: 'oldest', value: ({ localOldest }) => prettyTime(localOldest) },
       { title: 'route read', value: ({ routeReadTime }) => prettyTime(routeReadTime) },
     ],
     { none: 'No data directory was registered on this host.' },
   )
+  for (const { dataDirectory, error } of host) {
+    if (error !== null) printLine(tone.bad(`${dataDirectory}: ${error}`))
+  }
   printLine()
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { writeDurably } from '../fs/durable.ts'
@@ -8,19 +8,29 @@ import type { Route, SchedulePath } from './types.ts'
 /** Of the file's format. */
 const version = 1
 
+const routeFile = 'route.json'
+
 /** The route as it was when the scheduling database last told it. */
 export interface CachedRoute {
   readonly route: Route
+  /** When that was: the file is touched each time, and only written when the route is another. */
   readonly readTime: Date
 }
 
 /** Keeps a route in the state directory's route.json for a time when nobody can be asked. */
 export async function cacheRoute(stateDirectory: string, route: Route): Promise<void> {
   const known = await readCachedRoute(stateDirectory, route.fingerprint)
+  const file = join(stateDirectory, routeFile)
   // Not by version alone: a scheduling database that was restored may give one a second time.
-  if (isDeepStrictEqual(known?.route, route)) return
-  const text = JSON.stringify({ version, readTime: new Date(), route }, undefined, 2)
-  await writeDurably(join(stateDirectory, 'route.json'), `${text}\n`, { mode: 0o600 })
+  if (isDeepStrictEqual(known?.route, route)) {
+    const now = new Date()
+    await utimes(file, now, now).catch((thrown) => {
+      throw fileError('touch file', file, thrown)
+    })
+    return
+  }
+  const text = JSON.stringify({ version, route }, undefined, 2)
+  await writeDurably(file, `${text}\n`, { mode: 0o600 })
 }
 
 /**
@@ -31,9 +41,13 @@ export async function readCachedRoute(
   stateDirectory: string,
   fingerprint: string,
 ): Promise<CachedRoute | undefined> {
-  const stored = await readStored<{ route: Route }>(stateDirectory, 'route.json')
+  const stored = await readStored<{ route: Route }>(stateDirectory, routeFile)
   if (stored?.route?.fingerprint !== fingerprint) return undefined
-  return { route: stored.route, readTime: stored.readTime }
+  const file = join(stateDirectory, routeFile)
+  const { mtime } = await stat(file).catch((thrown) => {
+    throw fileError('look at', file, thrown)
+  })
+  return { route: stored.route, readTime: mtime }
 }
 
 interface CachedPaths {
@@ -50,7 +64,7 @@ export async function cachePaths(stateDirectory: string, known: CachedPaths): Pr
   const paths = known.paths.toSorted((one, other) => one.id - other.id)
   const before = await readStored<CachedPaths>(stateDirectory, 'paths.json')
   if (before?.fingerprint === fingerprint && isDeepStrictEqual(before.paths, paths)) return
-  const text = JSON.stringify({ version, readTime: new Date(), fingerprint, paths }, undefined, 2)
+  const text = JSON.stringify({ version, fingerprint, paths }, undefined, 2)
   await writeDurably(join(stateDirectory, 'paths.json'), `${text}\n`, { mode: 0o600 })
 }
 
@@ -71,7 +85,7 @@ export async function readCachedPaths(
 async function readStored<Stored>(
   stateDirectory: string,
   name: string,
-): Promise<(Stored & { readTime: Date }) | undefined> {
+): Promise<Stored | undefined> {
   const file = join(stateDirectory, name)
   let text: string
   try {
@@ -82,9 +96,7 @@ async function readStored<Stored>(
   }
   try {
     const stored = JSON.parse(text)
-    return stored.version === version
-      ? { ...stored, readTime: new Date(stored.readTime) }
-      : undefined
+    return stored.version === version ? stored : undefined
   } catch {
     return undefined
   }

@@ -43,7 +43,7 @@ export async function openRests(
       if (one === undefined) return false
       const age = clock() - one.since
       // A clock that was set back must not make a rest longer than any.
-      return age >= 0 && age < Math.min(restAfter(one.failures), longest)
+      return age >= 0 && age < Math.min(rest.first * 2 ** (one.failures - 1), longest)
     },
     note(name, outcome) {
       const before = rests.get(name)
@@ -61,15 +61,14 @@ export async function openRests(
   }
 }
 
-/** Milliseconds. */
-export function restAfter(failures: number): number {
-  return Math.min(rest.first * 2 ** (failures - 1), rest.longest)
-}
-
 function parse(text: string): Map<string, Rest> {
   try {
-    return new Map(Object.entries(JSON.parse(text)))
+    return new Map(Object.entries<Rest>(JSON.parse(text)).filter(([, rest]) => isRest(rest)))
   } catch {
     return new Map()
   }
+}
+
+function isRest(value: Rest | null): boolean {
+  return Number.isFinite(value?.since) && Number.isInteger(value?.failures)
 }

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { waitFor } from '../support/fleet.ts'
 import { makeFolder, ownByUnprivileged } from '../support/folder.ts'
 import { findProgram } from '../support/parts.ts'
 
@@ -52,6 +53,7 @@ export function makeDisk(parent: string, name: string): Disk {
     async cutPower() {
       execFileSync('perl', ['-e', shutdown, folder])
       await unmount(folder)
+      await untilDetached(image)
       mountAgain()
     },
     remove: () => unmount(folder),
@@ -68,6 +70,15 @@ export function mountMemory(folder: string, options: string): { remount(options:
 function mount(words: readonly string[], folder: string): void {
   execFileSync('mount', words)
   mounted.add(folder)
+}
+
+/**
+ * A namespace that another test makes begins with a copy of every mount. While one lives, the file
+ * system does too, and mounting its image again would give back the one that was shut down.
+ */
+async function untilDetached(image: string): Promise<void> {
+  const devices = () => execFileSync('losetup', ['--associated', image], { encoding: 'utf8' })
+  await waitFor(`nobody has "${image}" mounted`, () => devices() === '')
 }
 
 /** A server's session that has just ended may still be in it. */

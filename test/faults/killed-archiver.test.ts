@@ -24,7 +24,7 @@ describe.skipIf(!hasTools)('PostgreSQL archives, and its pushes are killed at an
       settings: { wal_keep_size: '2GB' },
     })
     const killed = await killPushes(primary, wanted)
-    const last = await archiveSegment(primary)
+    const last = await archiveSegment(primary, limit)
     const [{ failed = 0 } = {}] = await primary.query<{ failed: number }>(
       'select failed_count::int as failed from pg_stat_archiver',
     )

@@ -32,9 +32,10 @@ export function wake({ stateDirectory }: Host): void {
 }
 
 /** Names of the records that wait. */
-export function journalOf({ stateDirectory }: Host): string[] {
+export function journalOf({ stateDirectory, fingerprint }: Host): string[] {
   try {
-    return readdirSync(join(stateDirectory, 'journal')).filter((name) => name.endsWith('.json'))
+    const folder = join(stateDirectory, 'journal', fingerprint)
+    return readdirSync(folder).filter((name) => name.endsWith('.json'))
   } catch {
     return []
   }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -63,6 +63,14 @@ describe('no path takes a file', () => {
     expect(await host.listed()).toEqual([file])
     expect(await host.fetch(file)).toMatchObject({ status: 0, content })
     expect((await host.fetch('0000000100000000000000F0')).status).toBe(200)
+    const status = await host.pgarch('status', '--host', '--json')
+    expect(status.status).toBe(1)
+    expect(JSON.parse(status.stdout)).toContainEqual(
+      expect.objectContaining({
+        ...{ clusterName: 'dark', journalLength: 1, localFiles: 1, error: null },
+        localOldest: statSync(host.inLocal(file)).mtime.toISOString(),
+      }),
+    )
 
     await host.plugIn()
     const drain = await host.pgarch('local', 'drain')
@@ -99,6 +107,15 @@ describe('the local archive fails too', () => {
     const doubtful = await host.fetch(absent)
     expect(doubtful.status).toBe(200)
     expect(doubtful.stderr).toContain('has no pgarch-path')
+    const status = await host.pgarch('status', '--host', '--json')
+    expect(status.status).toBe(1)
+    expect(JSON.parse(status.stdout)).toContainEqual(
+      expect.objectContaining({
+        ...{ clusterName: 'bare', journalLength: 0, localFiles: null },
+        error: expect.stringContaining('has no pgarch-path'),
+      }),
+    )
+    expect((await host.pgarch('status', '--host')).stdout).toMatch(/bare .*cannot tell/)
 
     await host.unplug()
     await host.primary.query('create table t (n int); select pg_switch_wal()')

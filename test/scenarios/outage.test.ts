@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
+import { makeFolder } from '../support/folder.ts'
 import type { Server } from '../support/postgres.ts'
 
 let fleet: Fleet
@@ -17,7 +18,9 @@ function journalOf(server: Server): string[] {
   const state = fleet.environment.PGARCH_STATE_DIR ?? ''
   const folder = join(state, server.dataDirectory, '@pgarch', 'journal')
   try {
-    return readdirSync(folder)
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.json'),
+    )
   } catch {
     return []
   }
@@ -130,6 +133,46 @@ it('"pgarch journal flush" delivers without waiting for a push', async () => {
   await primary.stop('immediate')
 })
 
+it('a path keeps its place in the route while only a journal knows what lies there', async () => {
+  const root = await fleet.addPath('madrid')
+  const primary = await fleet.startPrimary('unreported', ['madrid', 'berlin'])
+  renameSync(root, `${root}.away`)
+  const before = await archiveSegment(primary) // on berlin
+  renameSync(`${root}.away`, root)
+  await fleet.schedule.stop('fast')
+  await wake(primary)
+  const during = await archiveSegment(primary)
+  await fleet.schedule.start()
+  const dba = (...words: string[]) => fleet.pgarch(words, { admin: true })
+  const refused = {
+    status: 1,
+    stderr: expect.stringMatching(/holds files.* that are not recorded\n.*HINT: .*disable/),
+  }
+
+  expect(await dba('route', 'remove', 'unreported', 'madrid')).toMatchObject(refused)
+  renameSync(root, `${root}.away`)
+  expect(await dba('route', 'remove', 'unreported', 'madrid')).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/cannot tell whether .*no pgarch-path\n.*HINT: .*path lost/),
+  })
+  renameSync(`${root}.away`, root)
+  const target = join(makeFolder(fleet.folder, 'unreported-target'), during)
+  const fetch = ['fetch', during, target, '--cluster', 'unreported']
+  expect(await fleet.pgarch(fetch)).toMatchObject({ status: 0 })
+
+  // Out of the route by an earlier pgarch.
+  await fleet.rows(
+    `delete from pgarch.arch_path_map m using pgarch.arch_path_info p
+     where p.id = m.path_id and p.name = 'madrid'`,
+  )
+  expect(await dba('path', 'remove', 'madrid')).toMatchObject(refused)
+  await fleet.pgarch(['journal', 'flush', '--pgdata', primary.dataDirectory])
+  expect(await copies('unreported')).toEqual(
+    [before, during].map((wal_name) => ({ wal_name, copies: 1, logged: 1 })),
+  )
+  await primary.stop('immediate')
+})
+
 it('a cached stop is a pause: WAL waits, and nothing is dropped', async () => {
   const primary = await fleet.startPrimary('stopped', ['berlin'])
   await archiveSegment(primary)
@@ -149,4 +192,71 @@ it('a cached stop is a pause: WAL waits, and nothing is dropped', async () => {
   expect(known).not.toContain(dropped)
   expect(await fleet.rows('select wal_name from pgarch.arch_gap')).toEqual([{ wal_name: dropped }])
   await primary.stop('immediate')
+})
+
+describe('a data directory becomes another cluster while records wait', () => {
+  const registerAnew = (server: Server, name: string) =>
+    fleet.pgarch(
+      [
+        'register',
+        '--new',
+        '--name',
+        name,
+        '--pgdata',
+        server.dataDirectory,
+        '--pguser',
+        'postgres',
+      ],
+      { admin: true },
+    )
+
+  it('they are delivered for the one that it was', async () => {
+    const primary = await fleet.startPrimary('former', ['berlin'])
+    await archiveSegment(primary)
+    await fleet.schedule.stop('fast')
+    const during = await archiveSegment(primary)
+    await fleet.schedule.start()
+    expect(await registerAnew(primary, 'latter')).toMatchObject({ status: 0, stderr: '' })
+    expect(journalOf(primary)).toEqual([])
+    expect(await copies('former')).toContainEqual({ wal_name: during, copies: 1, logged: 1 })
+    expect(await copies('latter')).toEqual([])
+    await primary.stop('immediate')
+  })
+
+  it("those that cannot be delivered wait, are told of, and are nobody else's", async () => {
+    const primary = await fleet.startPrimary('gone', ['berlin'])
+    await archiveSegment(primary)
+    await fleet.schedule.stop('fast')
+    const during = await archiveSegment(primary)
+    await fleet.schedule.start()
+    // As when the scheduling database was made anew from the paths: no credential is known.
+    await fleet.rows(
+      `delete from pgarch.arch_member m using pgarch.arch_db_info d
+       where d.id = m.db_id and d.name = 'gone'`,
+    )
+    const registered = await registerAnew(primary, 'successor')
+    expect(registered.status).toBe(0)
+    expect(registered.stderr).toMatch(
+      /WARNING: .*stays there, for cluster "gone": .*membership\n.*HINT: .*schedule rebuild/,
+    )
+    await fleet.admin('route', 'set', 'successor', 'berlin', '--priority', '1')
+    await wake(primary)
+    const next = await archiveSegment(primary)
+    expect((await copies('successor')).map(({ wal_name }) => wal_name)).toEqual([next])
+    expect(journalOf(primary)).toHaveLength(1)
+
+    const status = await fleet.pgarch(['status', '--host', '--json'])
+    expect(JSON.parse(status.stdout)).toContainEqual(
+      expect.objectContaining({ clusterName: 'successor', journalLength: 1, journalOfOthers: 1 }),
+    )
+    expect((await fleet.pgarch(['status', '--host'])).stdout).toContain('1, 1 of another cluster')
+    const flushed = await fleet.pgarch(['journal', 'flush', '--pgdata', primary.dataDirectory])
+    expect(flushed.status).toBe(1)
+    expect(flushed.stderr).toMatch(/1 record stays: it is of a cluster .*\n.*HINT: .*rebuild/)
+    expect(journalOf(primary)).toHaveLength(1)
+
+    await fleet.admin('schedule', 'rebuild')
+    expect((await copies('gone')).map(({ wal_name }) => wal_name)).toContain(during)
+    await primary.stop('immediate')
+  })
 })

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { cacheRoute, readCachedRoute } from '../../src/schedule/cached-route.ts'
@@ -29,6 +29,16 @@ it('a route that is kept already is not written again', async () => {
   await cacheRoute(state.path, structuredClone(route))
   expect(statSync(join(state.path, 'route.json')).ino).toBe(ino)
   expect(await kept()).toEqual(route)
+})
+
+it('when it was last read is known, also of a route that has not changed for long', async () => {
+  await cacheRoute(state.path, route)
+  const long = new Date('2020-02-02T02:02:02Z')
+  utimesSync(join(state.path, 'route.json'), long, long)
+  const read = async () => (await readCachedRoute(state.path, route.fingerprint))?.readTime
+  expect(await read()).toEqual(long)
+  await cacheRoute(state.path, structuredClone(route))
+  expect((await read())?.getTime()).toBeGreaterThan(long.getTime())
 })
 
 it.each([

@@ -146,10 +146,10 @@ export async function startFleet(
   return fleet
 }
 
-/** Ends the current segment, and resolves to its name when PostgreSQL has archived it. */
-export async function archiveSegment(server: Server): Promise<string> {
+/** Ends the current segment, and resolves to its name when PostgreSQL has archived it. `limit`: of waitFor. */
+export async function archiveSegment(server: Server, limit?: number): Promise<string> {
   const name = await endSegment(server)
-  await untilArchived(server, name)
+  await untilArchived(server, name, limit)
   return name
 }
 
@@ -175,8 +175,8 @@ export async function endNoisySegment(server: Server): Promise<string> {
   return await endSegment(server)
 }
 
-export async function untilArchived(server: Server, name: string): Promise<void> {
-  await waitFor(`${name} is archived`, async () => (await lastArchived(server)) >= name)
+export async function untilArchived(server: Server, name: string, limit?: number): Promise<void> {
+  await waitFor(`${name} is archived`, async () => (await lastArchived(server)) >= name, limit)
 }
 
 /** One that gave up on a file tries it again within a minute by itself, or at once when woken. */
