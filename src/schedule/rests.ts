@@ -61,7 +61,7 @@ export async function openRests(
 }
 
 /** Milliseconds. */
-export function restAfter(failures: number): number {
+function restAfter(failures: number): number {
   return Math.min(rest.first * 2 ** (failures - 1), rest.longest)
 }
 

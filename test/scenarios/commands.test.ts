@@ -418,6 +418,21 @@ describe('the command line', () => {
     )
   })
 
+  it.each([
+    [['help'], 0],
+    [['help', 'conflict'], 0],
+    [['conflict', 'help', 'show'], 0],
+    [['help', 'push'], 0],
+    [['help', 'push', 'pg_wal/000000010000000000000007'], 64],
+    [['help', 'nonsense'], 64],
+    [['conflict'], 64],
+    [[], 64],
+  ])('%j shows how it is used, with status %i', async (words, expected) => {
+    const { status, stdout, stderr } = await dba(...words)
+    expect(status).toBe(expected)
+    expect(stdout + stderr).toMatch(/^Usage: pgarch/)
+  })
+
   it('every command has --help', async () => {
     const seen: string[] = []
     const explore = async (words: string[]): Promise<void> => {
