@@ -180,6 +180,13 @@ begin
 end
 $$;
 
+-- A backup history file that a crash emptied, as PostgreSQL does not fsync it: whatever lies under its
+-- name says more, and that is no conflict for anybody to settle.
+create function pgarch.is_emptied(claim jsonb) returns boolean
+language sql immutable set search_path = pg_catalog, pgarch, pg_temp as $$
+  select (claim ->> 'walSize')::bigint = 0 and claim ->> 'walName' like '%.backup'
+$$;
+
 -- What a host did, in its journal's order; everything is claimed, and counts once however often it
 -- is delivered. Also for a paused, stopped or retired cluster, because what was stored is there. An
 -- entry whose content was refused at its claim is logged as a conflict, and makes no copy.
@@ -212,7 +219,9 @@ begin
   from jsonb_array_elements(entries) with ordinality e (entry, position)
   join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
   cross join jsonb_array_elements(e.entry -> 'events') v (event)
-  where v.event ->> 'status' not in ('local', 'drained');
+  where v.event ->> 'status' not in ('local', 'drained')
+    and not (is_emptied(e.entry -> 'claim')
+             and 'conflict' in (o.outcome ->> 'outcome', v.event ->> 'status'));
   version := record(member, credential, events);
 
   with logged as (
@@ -260,8 +269,10 @@ begin
   on conflict (db_id, wal_name, member_id) where member_id is not null do nothing;
 
   return jsonb_build_object('version', version, 'conflicts',
-    (select coalesce(jsonb_agg(o - 'outcome'), '[]') from jsonb_array_elements(outcomes) o
-     where o ->> 'outcome' = 'conflict'));
+    (select coalesce(jsonb_agg(o.outcome - 'outcome' order by position), '[]')
+     from jsonb_array_elements(entries) with ordinality e (entry, position)
+     join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
+     where o.outcome ->> 'outcome' = 'conflict' and not is_emptied(e.entry -> 'claim')));
 end
 $$;
 
@@ -318,7 +329,7 @@ begin
   from jsonb_to_recordset(claims) as c ("walName" text, sha256 text, "walSize" bigint)
   join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName"
   where f.sha256 <> decode(c.sha256, 'hex')
-    and not (c."walSize" = 0 and c."walName" like '%.backup')
+    and not is_emptied(to_jsonb(c))
   on conflict (db_id, wal_name, (coalesce(sha256, ''::bytea)), (coalesce(path_id, 0)))
     where resolved_time is null
   do update set last_seen = now(), times = k.times + 1, member_id = excluded.member_id;
