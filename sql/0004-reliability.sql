@@ -45,6 +45,31 @@ create unique index arch_set_aside_unfinished_key on pgarch.arch_set_aside (db_i
 create index arch_set_aside_db_id on pgarch.arch_set_aside (db_id, wal_name);
 grant select on pgarch.arch_set_aside to pgarch_monitor;
 
+-- A member's local archive that was declared gone for good: what was in it until then is nowhere.
+create table pgarch.arch_local_loss (
+  db_id uuid not null references pgarch.arch_db_info,
+  member_id uuid not null,
+  lost_time timestamptz not null default now(),
+  lost_by text not null,
+  lost_reason text,
+  primary key (db_id, member_id)
+);
+grant select on pgarch.arch_local_loss to pgarch_monitor;
+
+-- Where files are, without paths and local archives that were declared lost.
+create view pgarch.living_copy as
+select c.db_id, c.wal_name, c.path_id, null::uuid as member_id
+from pgarch.arch_copy c join pgarch.arch_path_info p on p.id = c.path_id
+where c.path_id is not null and p.lost_time is null
+union all
+select c.db_id, c.wal_name, null, c.member_id
+from pgarch.arch_copy c
+where c.member_id is not null
+  and not exists (select from pgarch.arch_local_loss l
+                  where l.db_id = c.db_id and l.member_id = c.member_id
+                    and l.lost_time >= c.create_time);
+grant select on pgarch.living_copy to pgarch_monitor;
+
 -- As before, but no clock that is wrong, or was set, hides anything. What a host tells at once (live)
 -- happened now, whatever its own clock says: it is logged with this server's time where the two
 -- differ, and decides the cluster's status, as what is told later is newer. What waited in a journal
@@ -354,8 +379,8 @@ begin
 end
 $$;
 
--- As before, and with it the names of lost paths that had the file, and the ids of the members
--- whose local archives have it; clients from before read their hosts' names in localHosts.
+-- As before, and with it the names of lost paths, and of hosts with lost local archives, that had the
+-- file, and the ids of the members whose local archives have it; clients from before read their hosts' names in localHosts.
 create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,
                                          wal_name text) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pgarch, pg_temp as $$
@@ -389,14 +414,21 @@ begin
                     from copy join arch_path_info p on p.id = copy.path_id
                     where p.lost_time is not null),
       'localHosts', (select coalesce(jsonb_agg(distinct coalesce(m.host, c.member_id::text)), '[]')
-                     from arch_copy c left join arch_member m on m.id = c.member_id
+                     from living_copy c left join arch_member m on m.id = c.member_id
                      where c.db_id = found_cluster.id and c.wal_name = wanted
                        and c.member_id is not null),
       'localMembers', (select coalesce(jsonb_agg(jsonb_build_object('memberId', c.member_id,
                                 'host', coalesce(m.host, c.member_id::text))), '[]')
-                       from arch_copy c left join arch_member m on m.id = c.member_id
+                       from living_copy c left join arch_member m on m.id = c.member_id
                        where c.db_id = found_cluster.id and c.wal_name = wanted
                          and c.member_id is not null),
+      'lostHosts', (select coalesce(jsonb_agg(distinct coalesce(m.host, c.member_id::text)), '[]')
+                    from arch_copy c
+                    join arch_local_loss l on l.db_id = c.db_id and l.member_id = c.member_id
+                                          and l.lost_time >= c.create_time
+                    left join arch_member m on m.id = c.member_id
+                    where c.db_id = found_cluster.id and c.wal_name = wanted
+                      and c.member_id is not null),
       'dropped', exists (select from arch_gap g
                          where g.db_id = found_cluster.id and g.wal_name = wanted),
       'lostAPath', exists (select from arch_path_map m join arch_path_info p on p.id = m.path_id
