@@ -365,7 +365,8 @@ begin
                            else 'conflict' end,
            'sha256', encode(f.sha256, 'hex'),
            'claimedBy', coalesce((select m.host from arch_member m where m.id = f.member_id),
-                                 f.member_id::text)) order by c.position), '[]')
+                                 nullif(f.member_id::text, '00000000-0000-0000-0000-000000000000'),
+                                 'nobody knows whom')) order by c.position), '[]')
   into outcomes
   from rows from (jsonb_to_recordset(claims) as ("walName" text, sha256 text))
        with ordinality as c ("walName", sha256, position)

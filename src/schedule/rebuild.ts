@@ -1,4 +1,5 @@
 import type { Schedule } from './connect.ts'
+import { nobody } from './members.ts'
 
 /** A stored file that was found on a path, by its trailer. */
 export interface FoundFile {
@@ -27,9 +28,6 @@ export interface FoundCluster {
   readonly systemIdentifier: string
   readonly walSegmentSize: number
 }
-
-/** Stands for whoever archived a file, which nothing on a path tells. */
-const nobody = '00000000-0000-0000-0000-000000000000'
 
 /** The names of those files that are recorded on the path, with this size. */
 export async function recordedFiles(

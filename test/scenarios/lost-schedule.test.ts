@@ -221,6 +221,8 @@ describe('what lies on the paths is not as it should be', () => {
       expect.objectContaining({ wal_name: walName, path_id: path?.id }),
     )
     expect((await fleet.pgarch(['status'], { admin: true })).stdout).toContain('1 conflict')
+    const shown = await fleet.admin('conflict', 'show', 'app', walName)
+    expect((await fleet.admin('conflict', 'list')) + shown).not.toContain('0000-0000')
   })
 
   it('damaged files, strange files and directories of nobody are told, and not recorded', async () => {
