@@ -133,7 +133,7 @@ it('a host is lost for good: its WAL holds up no recovery once that is declared,
   await host.wake()
   expect(await host.pgarch('local', 'drain')).toMatchObject({ status: 0 })
   expect((await fetch()).status).toBe(0)
-  expect((await dba('status', 'gone')).stdout).not.toContain('lost')
+  expect((await dba('status', 'gone')).stdout).not.toContain('only on a lost')
 })
 
 describe('the local archive fails too', () => {
