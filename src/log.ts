@@ -1,4 +1,5 @@
 import { PgarchError } from './errors.ts'
+import { plain } from './plain.ts'
 
 /**
  * Messages for people, on standard error, worded and laid out as PostgreSQL's own, because push and
@@ -13,12 +14,16 @@ export const log = {
   },
   /** An error of ours in two lines at the most; anything else with its stack, as it is a bug. */
   error(thrown: unknown): void {
-    if (thrown instanceof PgarchError) write('ERROR', thrown.message, thrown.hint)
-    else write('ERROR', `bug in pgarch: ${thrown instanceof Error ? thrown.stack : thrown}`)
+    if (thrown instanceof PgarchError) {
+      write('ERROR', thrown.message, thrown.hint)
+    } else {
+      const lines = `${thrown instanceof Error ? thrown.stack : thrown}`.split('\n')
+      process.stderr.write(`pgarch: ERROR:  bug in pgarch: ${lines.map(plain).join('\n')}\n`)
+    }
   },
 }
 
 function write(severity: string, message: string, hint?: string): void {
-  process.stderr.write(`pgarch: ${severity}:  ${message}\n`)
-  if (hint !== undefined) process.stderr.write(`pgarch: HINT:  ${hint}\n`)
+  process.stderr.write(`pgarch: ${severity}:  ${plain(message)}\n`)
+  if (hint !== undefined) process.stderr.write(`pgarch: HINT:  ${plain(hint)}\n`)
 }
