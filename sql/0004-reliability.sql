@@ -45,6 +45,31 @@ create unique index arch_set_aside_unfinished_key on pgarch.arch_set_aside (db_i
 create index arch_set_aside_db_id on pgarch.arch_set_aside (db_id, wal_name);
 grant select on pgarch.arch_set_aside to pgarch_monitor;
 
+-- A member's local archive that was declared gone for good: what was in it until then is nowhere.
+create table pgarch.arch_local_loss (
+  db_id uuid not null references pgarch.arch_db_info,
+  member_id uuid not null,
+  lost_time timestamptz not null default now(),
+  lost_by text not null,
+  lost_reason text,
+  primary key (db_id, member_id)
+);
+grant select on pgarch.arch_local_loss to pgarch_monitor;
+
+-- Where files are, without paths and local archives that were declared lost.
+create view pgarch.living_copy as
+select c.db_id, c.wal_name, c.path_id, null::uuid as member_id
+from pgarch.arch_copy c join pgarch.arch_path_info p on p.id = c.path_id
+where c.path_id is not null and p.lost_time is null
+union all
+select c.db_id, c.wal_name, null, c.member_id
+from pgarch.arch_copy c
+where c.member_id is not null
+  and not exists (select from pgarch.arch_local_loss l
+                  where l.db_id = c.db_id and l.member_id = c.member_id
+                    and l.lost_time >= c.create_time);
+grant select on pgarch.living_copy to pgarch_monitor;
+
 -- As before, but no clock that is wrong, or was set, hides anything. What a host tells at once (live)
 -- happened now, whatever its own clock says: it is logged with this server's time where the two
 -- differ, and decides the cluster's status, as what is told later is newer. What waited in a journal
@@ -180,6 +205,13 @@ begin
 end
 $$;
 
+-- A backup history file that a crash emptied, as PostgreSQL does not fsync it: whatever lies under its
+-- name says more, and that is no conflict for anybody to settle.
+create function pgarch.is_emptied(claim jsonb) returns boolean
+language sql immutable set search_path = pg_catalog, pgarch, pg_temp as $$
+  select (claim ->> 'walSize')::bigint = 0 and claim ->> 'walName' like '%.backup'
+$$;
+
 -- What a host did, in its journal's order; everything is claimed, and counts once however often it
 -- is delivered. Also for a paused, stopped or retired cluster, because what was stored is there. An
 -- entry whose content was refused at its claim is logged as a conflict, and makes no copy.
@@ -212,7 +244,9 @@ begin
   from jsonb_array_elements(entries) with ordinality e (entry, position)
   join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
   cross join jsonb_array_elements(e.entry -> 'events') v (event)
-  where v.event ->> 'status' not in ('local', 'drained');
+  where v.event ->> 'status' not in ('local', 'drained')
+    and not (is_emptied(e.entry -> 'claim')
+             and 'conflict' in (o.outcome ->> 'outcome', v.event ->> 'status'));
   version := record(member, credential, events);
 
   with logged as (
@@ -260,8 +294,10 @@ begin
   on conflict (db_id, wal_name, member_id) where member_id is not null do nothing;
 
   return jsonb_build_object('version', version, 'conflicts',
-    (select coalesce(jsonb_agg(o - 'outcome'), '[]') from jsonb_array_elements(outcomes) o
-     where o ->> 'outcome' = 'conflict'));
+    (select coalesce(jsonb_agg(o.outcome - 'outcome' order by position), '[]')
+     from jsonb_array_elements(entries) with ordinality e (entry, position)
+     join jsonb_array_elements(outcomes) with ordinality o (outcome, position) using (position)
+     where o.outcome ->> 'outcome' = 'conflict' and not is_emptied(e.entry -> 'claim')));
 end
 $$;
 
@@ -318,7 +354,7 @@ begin
   from jsonb_to_recordset(claims) as c ("walName" text, sha256 text, "walSize" bigint)
   join arch_file f on f.db_id = caller.db_id and f.wal_name = c."walName"
   where f.sha256 <> decode(c.sha256, 'hex')
-    and not (c."walSize" = 0 and c."walName" like '%.backup')
+    and not is_emptied(to_jsonb(c))
   on conflict (db_id, wal_name, (coalesce(sha256, ''::bytea)), (coalesce(path_id, 0)))
     where resolved_time is null
   do update set last_seen = now(), times = k.times + 1, member_id = excluded.member_id;
@@ -329,7 +365,8 @@ begin
                            else 'conflict' end,
            'sha256', encode(f.sha256, 'hex'),
            'claimedBy', coalesce((select m.host from arch_member m where m.id = f.member_id),
-                                 f.member_id::text)) order by c.position), '[]')
+                                 nullif(f.member_id::text, '00000000-0000-0000-0000-000000000000'),
+                                 'nobody knows whom')) order by c.position), '[]')
   into outcomes
   from rows from (jsonb_to_recordset(claims) as ("walName" text, sha256 text))
        with ordinality as c ("walName", sha256, position)
@@ -343,8 +380,8 @@ begin
 end
 $$;
 
--- As before, and with it the names of lost paths that had the file, and the ids of the members
--- whose local archives have it; clients from before read their hosts' names in localHosts.
+-- As before, and with it the names of lost paths, and of hosts with lost local archives, that had the
+-- file, and the ids of the members whose local archives have it; clients from before read their hosts' names in localHosts.
 create or replace function pgarch.locate(system_identifier numeric, cluster text, fingerprint uuid,
                                          wal_name text) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pgarch, pg_temp as $$
@@ -378,14 +415,21 @@ begin
                     from copy join arch_path_info p on p.id = copy.path_id
                     where p.lost_time is not null),
       'localHosts', (select coalesce(jsonb_agg(distinct coalesce(m.host, c.member_id::text)), '[]')
-                     from arch_copy c left join arch_member m on m.id = c.member_id
+                     from living_copy c left join arch_member m on m.id = c.member_id
                      where c.db_id = found_cluster.id and c.wal_name = wanted
                        and c.member_id is not null),
       'localMembers', (select coalesce(jsonb_agg(jsonb_build_object('memberId', c.member_id,
                                 'host', coalesce(m.host, c.member_id::text))), '[]')
-                       from arch_copy c left join arch_member m on m.id = c.member_id
+                       from living_copy c left join arch_member m on m.id = c.member_id
                        where c.db_id = found_cluster.id and c.wal_name = wanted
                          and c.member_id is not null),
+      'lostHosts', (select coalesce(jsonb_agg(distinct coalesce(m.host, c.member_id::text)), '[]')
+                    from arch_copy c
+                    join arch_local_loss l on l.db_id = c.db_id and l.member_id = c.member_id
+                                          and l.lost_time >= c.create_time
+                    left join arch_member m on m.id = c.member_id
+                    where c.db_id = found_cluster.id and c.wal_name = wanted
+                      and c.member_id is not null),
       'dropped', exists (select from arch_gap g
                          where g.db_id = found_cluster.id and g.wal_name = wanted),
       'lostAPath', exists (select from arch_path_map m join arch_path_info p on p.id = m.path_id

@@ -35,14 +35,19 @@ async function main(words: readonly string[]): Promise<number> {
     async (...given) => {
       status = (await action(...given)) ?? done
     }
+  let isHelpWanted = false
   try {
     const program = declareProgram()
+    program.on('beforeAllHelp', ({ error }: { error: boolean }) => {
+      isHelpWanted = !error && isNoPush(words)
+    })
     const needed = wanted === undefined ? Object.values(commands) : [commands[wanted]]
     for (const load of needed) (await load()).declare(program, act)
     await program.parseAsync(words, { from: 'user' })
     return status
   } catch (error) {
     if (error instanceof CommanderError) {
+      if (error.code === 'commander.help' && isHelpWanted) return status
       if (error.exitCode !== 0) return usage(underPostgres)
       return words.join(' ') === `${wanted} --help` ? done : status
     }
@@ -69,6 +74,11 @@ function declareProgram(): Command {
 
 function usage(underPostgres: boolean): number {
   return underPostgres ? privateExit.failed : adminExit.usage
+}
+
+/** `help push` is for people; with %p and %f behind it, PostgreSQL would take it for an archived file. */
+function isNoPush(words: readonly string[]): boolean {
+  return words.length <= 2 || !words.some((word) => word === 'push' || word === 'fetch')
 }
 
 /** The first word that is neither a global option nor its value, if it names a subcommand. */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { PgarchError } from './errors.ts'
+import { plain } from './plain.ts'
 
 /**
  * Messages for people, on standard error, worded and laid out as PostgreSQL's own, because push and
@@ -7,15 +8,19 @@ import { PgarchError } from './errors.ts'
  */
 export const log = {
   info(message: string): void {
-    write('LOG', message)
+    write(layOut('LOG', message))
   },
   warning(message: string, hint?: string): void {
-    write('WARNING', message, hint)
+    writeTrouble(layOut('WARNING', message, hint))
   },
   /** An error of ours in two lines at the most; anything else with its stack, as it is a bug. */
   error(thrown: unknown): void {
-    if (thrown instanceof PgarchError) write('ERROR', thrown.message, thrown.hint)
-    else write('ERROR', `bug in pgarch: ${thrown instanceof Error ? thrown.stack : thrown}`)
+    if (thrown instanceof PgarchError) {
+      writeTrouble(layOut('ERROR', thrown.message, thrown.hint))
+    } else {
+      const [what = '', ...where] = `${thrown instanceof Error ? thrown.stack : thrown}`.split('\n')
+      writeTrouble([...layOut('ERROR', `bug in pgarch: ${what}`), ...where.map(plain)])
+    }
   },
 }
 
@@ -29,9 +34,16 @@ export function collectTroubles<Result>(
   return troubles.run(lines, act)
 }
 
-function write(severity: string, message: string, hint?: string): void {
-  const lines = [`pgarch: ${severity}:  ${message}`]
-  if (hint !== undefined) lines.push(`pgarch: HINT:  ${hint}`)
+function layOut(severity: string, message: string, hint?: string): string[] {
+  const lines = [`pgarch: ${severity}:  ${plain(message)}`]
+  return hint === undefined ? lines : [...lines, `pgarch: HINT:  ${plain(hint)}`]
+}
+
+function writeTrouble(lines: readonly string[]): void {
+  write(lines)
+  troubles.getStore()?.push(...lines)
+}
+
+function write(lines: readonly string[]): void {
   process.stderr.write(`${lines.join('\n')}\n`)
-  if (severity !== 'LOG') troubles.getStore()?.push(...lines)
 }

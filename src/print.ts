@@ -1,5 +1,6 @@
 import chalk from 'chalk'
 import Table from 'cli-table3'
+import { plain } from './plain.ts'
 
 /** One column of a table for people. */
 export interface Column<Row> {
@@ -16,7 +17,7 @@ export function printRows<Row>(
 ): void {
   if (options.json) printJson(rows)
   else if (rows.length === 0) printLine(options.none)
-  else printLine(layOut(rows.map(withPlainTexts), columns))
+  else write(layOut(rows.map(withPlainTexts), columns))
 }
 
 /** One thing's properties, a line each; or as one JSON object. */
@@ -27,16 +28,26 @@ export function printFields(fields: Readonly<Record<string, unknown>>, json?: bo
   }
   const width = Math.max(...Object.keys(fields).map((name) => name.length))
   for (const [name, value] of Object.entries(fields)) {
-    printLine(`${chalk.bold(name.padEnd(width))}  ${plain(String(value ?? '-'))}`)
+    write(`${chalk.bold(name.padEnd(width))}  ${plain(String(value ?? '-'))}`)
   }
 }
 
 export function printJson(value: unknown): void {
-  printLine(JSON.stringify(value, null, 2))
+  write(JSON.stringify(value, null, 2))
 }
 
-export function printLine(line = ''): void {
-  process.stdout.write(`${line}\n`)
+/** A sentence for people, in a tone if there is something to be said by it. */
+export function printLine(line = '', as: (text: string) => string = plain): void {
+  write(as(line))
+}
+
+/** Lines that are laid out already, and hold nothing that was sent by others. */
+export function printLines(lines: readonly string[]): void {
+  write(lines.join('\n'))
+}
+
+function write(text: string): void {
+  process.stdout.write(`${text}\n`)
 }
 
 /** Good, doubtful and bad, for a cell's text; plain where standard output is no terminal. */
@@ -44,11 +55,6 @@ export const tone = {
   good: (text: string) => chalk.green(plain(text)),
   doubtful: (text: string) => chalk.yellow(plain(text)),
   bad: (text: string) => chalk.red(plain(text)),
-}
-
-/** In one line, and nothing in it that steers a terminal: hosts send texts that a DBA then looks at. */
-export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
 }
 
 /** The same in all that a row holds, before its columns are made and given colours. */

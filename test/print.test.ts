@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { printFields, printRows, tone } from '../src/print.ts'
+import { PgarchError } from '../src/errors.ts'
+import { log } from '../src/log.ts'
+import { printFields, printLine, printRows, tone } from '../src/print.ts'
 
 let printed: string
 beforeEach(() => {
@@ -14,6 +16,7 @@ afterEach(() => {
 })
 
 const hostile = 'a\u001b[2Jb\u009b1Ac\r\nd\u202ee'
+const unwanted = /[^\P{Cc}\n]|\p{Bidi_Control}/u
 const harmless = 'a [2Jb 1Ac d e'
 
 it('nothing that a host sent steers the terminal, in a table or a field', () => {
@@ -39,6 +42,31 @@ it('JSON escapes it, and keeps it', () => {
   printRows([{ host: hostile }], [], { json: true, none: 'none' })
   expect(printed).not.toContain('\u001b')
   expect(JSON.parse(printed)).toEqual([{ host: hostile }])
+})
+
+it('nor in a sentence, which may have a tone', () => {
+  printLine(hostile)
+  printLine(hostile, tone.bad)
+  expect(printed).toContain(`${harmless}\n`)
+  expect(printed.match(unwanted)).toEqual(null)
+})
+
+it('nor in a message', () => {
+  let told = ''
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    told += text
+    return true
+  })
+  log.warning(hostile, hostile)
+  log.error(new PgarchError('refused', hostile, { hint: hostile }))
+  log.error(new Error(hostile))
+  expect(told).toContain(
+    `pgarch: WARNING:  ${harmless}\npgarch: HINT:  ${harmless}\n` +
+      `pgarch: ERROR:  ${harmless}\npgarch: HINT:  ${harmless}\n` +
+      'pgarch: ERROR:  bug in pgarch: Error: a [2Jb 1Ac',
+  )
+  expect(told).toMatch(/\n +at /)
+  expect(told.match(unwanted)).toEqual(null)
 })
 
 function literal(text: string): string {

@@ -14,7 +14,8 @@ export function clusterConcerns(cluster: ClusterStatus): string[] {
     !cluster.route.some(({ active }) => active) && 'no active path',
     cluster.failures > 0 &&
       `${count(cluster.failures, 'failed try', 'failed tries')}: ${lastError}`,
-    cluster.lostFiles > 0 && `${count(cluster.lostFiles, 'file', 'files')} only on a lost path`,
+    cluster.lostFiles > 0 &&
+      `${count(cluster.lostFiles, 'file', 'files')} only on a lost path or host`,
     cluster.localFiles > 0 &&
       `${count(cluster.localFiles, 'file', 'files')} only in a local archive`,
     cluster.droppedFiles > 0 && `${count(cluster.droppedFiles, 'file was', 'files were')} dropped`,

@@ -16,6 +16,7 @@ import {
 } from '../schedule/set-aside.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { storedName } from '../stores/stored-file.ts'
+import { parseWalName } from '../wal/names.ts'
 import type { Choice, ConflictFacts, Find } from './conflict-contents.ts'
 
 /** One name in conflict, as far as the scheduling database and the paths tell. */
@@ -38,7 +39,10 @@ export async function examineConflict(
   config: Config,
 ): Promise<ConflictPicture> {
   const { fingerprint } = cluster
-  const name = storedName(fingerprint, walName) // a name that is none is refused before all else
+  if (parseWalName(walName) === undefined) {
+    throw new PgarchError('refused', `"${walName}" is not the name of a WAL file`)
+  }
+  const name = storedName(fingerprint, walName)
   const open = await listOpenConflicts(schedule, fingerprint)
   const paths = await listPathsOf(schedule, fingerprint, walName)
   const looks = await Promise.all(paths.map((path) => lookAt(path, name, config)))

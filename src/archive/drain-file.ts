@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
 import type { CopyEvent } from '../schedule/types.ts'
 import type { Digest, Store } from '../stores/store.ts'
 import { storedContent } from '../stores/stored-content.ts'
@@ -12,7 +13,7 @@ import type { LocalFile } from './local-files.ts'
 import { record } from './record.ts'
 import { takeRouteAgain } from './take-route.ts'
 import { isArchived, requireArchived, warnOfFailures } from './tries.ts'
-import { claimOf } from './wal-file.ts'
+import { claimOf, isEmptied, type WalFile } from './wal-file.ts'
 
 /**
  * Brings one file of the local archive to a path: verify, claim, store, record, and only then remove.
@@ -32,15 +33,24 @@ export async function drainFile(
   const isHistory = parseWalName(walName)?.kind === 'history'
   const history = isHistory ? await buffer(content.open()) : null
   const file = { digest, content, history }
-  const claim = claimOf(file)
+  try {
+    await bring(archiver, file, fullPath)
+  } catch (thrown) {
+    if (!concernsOneFile(thrown) || thrown.failure !== 'conflict' || !isEmptied(file)) throw thrown
+    log.warning(`"${walName}" is empty, and counts as drained: ${thrown.message}`)
+  }
+  await local.remove(name)
+}
 
+async function bring(archiver: Archiver, file: WalFile, fullPath: string): Promise<void> {
+  const { digest } = file
+  const claim = claimOf(file)
   const { route, source } = await takeRouteAgain(archiver, claim)
   const tries = await copyToRoute(archiver, route, file)
   warnOfFailures(tries)
   const events = isArchived(tries) ? [...tries, drained(digest, fullPath)] : tries
   await record(archiver, { claim, events }, source)
-  requireArchived(tries, route, walName)
-  await local.remove(name)
+  requireArchived(tries, route, digest.walName)
 }
 
 /**

@@ -3,6 +3,7 @@ import { PgarchError } from '../errors.ts'
 import type { Switch } from '../schedule/types.ts'
 import { type Act, asAdmin, authorHere } from './command.ts'
 import { portNumber } from './options.ts'
+import { declareRetire } from './retire.ts'
 
 interface SetOptions {
   readonly idc?: string
@@ -66,6 +67,7 @@ export function declare(program: Command, act: Act): void {
     .option('--reason <text>')
     .addOption(new Option('--yes-lose-wal', 'needed, because that is what it does'))
     .action(act(switchTo('stop')))
+  declareRetire(cluster, act)
 }
 
 async function list(

@@ -88,7 +88,8 @@ async function show(
     printLine('There is no open conflict about this file.')
     return
   }
-  printLine('\n"pgarch conflict set-aside" would mean:')
+  printLine()
+  printLine('"pgarch conflict set-aside" would mean:')
   await printConsequences(picture, () => chooseContent(picture, undefined))
 }
 
@@ -110,7 +111,8 @@ async function setAside(
     const choice = chooseContent(picture, options.content)
     requireAllSeen(picture)
     await printContents(picture)
-    printLine(`\nSetting aside sha256 ${choice.givesWay.sha256}:`)
+    printLine()
+    printLine(`Setting aside sha256 ${choice.givesWay.sha256}:`)
     await printConsequences(picture, () => choice)
     const decision = { author: authorHere(), reason: options.reason }
     const copies = await setContentAside(schedule, picture, choice, decision, config)

@@ -23,13 +23,13 @@ export function declare(program: Command, act: Act): void {
           (schedule) => migrate(schedule, migrations),
           'init',
         )
-        const { printLine } = await import('../print.ts')
+        const { printLine, printLines } = await import('../print.ts')
         printLine(
           from === to
             ? `The schema is up to date, at version ${to}.`
             : `The schema is now at version ${to}${from === 0 ? '' : `, it was at ${from}`}.`,
         )
-        if (from === 0) printLine(nextSteps)
+        if (from === 0) printLines([nextSteps])
       }),
     )
 }

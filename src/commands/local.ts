@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Archiver } from '../archive/identify.ts'
 import { type Act, configOf } from './command.ts'
+import { declareLostHost } from './lost-host.ts'
 
 interface LocalOptions {
   readonly pgdata?: string
@@ -27,6 +28,7 @@ export function declare(program: Command, act: Act): void {
       '\nThe exit status is 1 when files stay there. See docs/local-archive.md.',
     )
     .action(act(drain))
+  declareLostHost(local, act)
 }
 
 async function list(options: LocalOptions, command: Command): Promise<void> {

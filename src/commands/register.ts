@@ -57,7 +57,7 @@ async function run(options: RegisterOptions, command: Command): Promise<void> {
     '../archive/server-settings.ts'
   )
   const { launcher } = await import('../installation.ts')
-  const { printLine } = await import('../print.ts')
+  const { printLine, printLines } = await import('../print.ts')
   const request = {
     pgdata: options.pgdata ?? process.env.PGDATA ?? '.',
     name: options.name,
@@ -74,10 +74,10 @@ async function run(options: RegisterOptions, command: Command): Promise<void> {
   await register(request, await configOf(command), async (registration, production) => {
     const { member, hasNamesake } = registration
     const settings = serverSettings(launcher, hasNamesake ? member.fingerprint : undefined)
-    printLine(describe(registration))
+    printLines(describe(registration))
     if (!options.apply || production === undefined) {
       const lines = settingLines(settings).map((line) => `  ${line}`)
-      printLine(['', 'Lines for postgresql.conf:', ...lines].join('\n'))
+      printLines(['', 'Lines for postgresql.conf:', ...lines])
       return
     }
     const path = registration.dataDirectory.path
@@ -88,7 +88,7 @@ async function run(options: RegisterOptions, command: Command): Promise<void> {
   })
 }
 
-function describe({ action, member, stateDirectory, fingerprintStored }: Registration): string {
+function describe({ action, member, stateDirectory, fingerprintStored }: Registration): string[] {
   const name = `"${member.clusterName}"`
   const what = {
     create: `Registered cluster ${name}`,
@@ -107,5 +107,5 @@ function describe({ action, member, stateDirectory, fingerprintStored }: Registr
       'The production database does not carry the fingerprint yet: register again when it runs as a primary.',
     )
   }
-  return lines.join('\n')
+  return lines
 }

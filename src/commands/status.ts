@@ -126,5 +126,5 @@ async function printStatus(clusters: readonly Assessed[], single: boolean): Prom
       { none: 'There are no clusters yet. See "pgarch register --help".' },
     )
   }
-  if (single) for (const concern of only?.concerns ?? []) printLine(tone.bad(concern))
+  if (single) for (const concern of only?.concerns ?? []) printLine(concern, tone.bad)
 }

@@ -116,13 +116,21 @@ async function placeCopy({ file }: Copy, walPath: string, doubts: PgarchError[])
 
 /** What absent costs, where WAL was given up. */
 function losses({ location, expected: { walName } }: Search): PgarchError[] {
-  const { lostPaths, withoutPaths, dropped } = location
+  const { lostPaths, lostHosts, withoutPaths, dropped } = location
   const end = 'Recovery cannot go past it.'
   const lost = lostPaths.map(
     (path) =>
       new PgarchError('damaged', `"${walName}" was archived on path "${path}", which is lost`, {
         hint: `${end} If the path is found again, run "pgarch path found ${path}".`,
       }),
+  )
+  const gone = lostHosts.map(
+    (host) =>
+      new PgarchError(
+        'damaged',
+        `"${walName}" was in the local archive of host "${host}", which is lost`,
+        { hint: `${end} If it is found again, run "pgarch local found", and drain it.` },
+      ),
   )
   const left = withoutPaths.map(
     (path) =>
@@ -133,7 +141,8 @@ function losses({ location, expected: { walName } }: Search): PgarchError[] {
   const gap = new PgarchError('damaged', `"${walName}" was dropped while archiving was stopped`, {
     hint: end,
   })
-  return dropped ? [...lost, ...left, gap] : [...lost, ...left]
+  const known = [...lost, ...gone, ...left]
+  return dropped ? [...known, gap] : known
 }
 
 /** Without the scheduling database nobody knows which of them was archived first. */
@@ -158,5 +167,8 @@ function onlyOnHost(host: string, { walName }: Expected): PgarchError {
   return new PgarchError(
     'unreachable',
     `"${walName}" lies in the local archive of host "${host}" and on no path yet`,
+    {
+      hint: 'Run "pgarch local drain" there. If that host is gone for good, see "pgarch local lost --help".',
+    },
   )
 }

@@ -13,7 +13,10 @@ import { membershipOf, type Target } from './target.ts'
 
 /** Where a WAL file can be, and what is known of it. */
 export interface Whereabouts
-  extends Pick<Location, 'fingerprint' | 'file' | 'lostPaths' | 'localMembers' | 'dropped'> {
+  extends Pick<
+    Location,
+    'fingerprint' | 'file' | 'lostPaths' | 'lostHosts' | 'localMembers' | 'dropped'
+  > {
   readonly systemIdentifier: string
   /** Bytes; null: nobody says. */
   readonly walSegmentSize: number | null
@@ -141,7 +144,13 @@ async function declaredWhereabouts(target: Target, config: Config): Promise<Foun
   return { ...unknownFile, ...cluster, paths, incomplete: null }
 }
 
-const unknownFile = { file: null, lostPaths: [], localMembers: [], dropped: false } as const
+const unknownFile = {
+  file: null,
+  lostPaths: [],
+  lostHosts: [],
+  localMembers: [],
+  dropped: false,
+} as const
 
 function withoutCopy(path: PathDescription): PathDescription & { hasCopy: boolean } {
   return { ...path, hasCopy: false }

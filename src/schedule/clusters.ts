@@ -198,11 +198,33 @@ export async function switchCluster(
   )
 }
 
-/** Its members can push no more; its files can still be fetched. */
+/**
+ * Its members can push no more, and its name and address are free; its files can still be fetched.
+ * `refused` when it is retired already.
+ */
 export async function retireCluster(schedule: Schedule, fingerprint: string): Promise<void> {
-  await schedule.query('update pgarch.arch_db_info set active_status = false where id = $1', [
-    fingerprint,
-  ])
+  if (await setClusterActive(schedule, fingerprint, false)) return
+  throw new PgarchError('refused', 'the cluster is retired already')
+}
+
+/** `refused` unless it is retired, and while another cluster has its name or address. */
+export async function reinstateCluster(schedule: Schedule, fingerprint: string): Promise<void> {
+  if (await setClusterActive(schedule, fingerprint, true)) return
+  throw new PgarchError('refused', 'the cluster is not retired')
+}
+
+/** Whether that changed anything. */
+async function setClusterActive(
+  schedule: Schedule,
+  fingerprint: string,
+  active: boolean,
+): Promise<boolean> {
+  const changed = await schedule.query(
+    `update pgarch.arch_db_info set active_status = $2
+     where id = $1 and active_status <> $2 returning id`,
+    [fingerprint, active],
+  )
+  return changed.length > 0
 }
 
 function noSuchCluster(reference: string): PgarchError {

@@ -1,4 +1,5 @@
 import type { Schedule } from './connect.ts'
+import { nobody } from './members.ts'
 
 /** A row of arch_conflict: content that was refused, as other content has the name. */
 export interface Conflict {
@@ -12,8 +13,9 @@ export interface Conflict {
   readonly claimedSha256: string | null
   /** Where it was met; null: at the claim, before a byte was sent. */
   readonly pathName: string | null
-  readonly memberId: string
-  /** The member's host; null: the member was removed since. */
+  /** null: a rebuild met it, and nobody knows whose it is. */
+  readonly memberId: string | null
+  /** The member's host; null: the member was removed since, or is not known. */
   readonly host: string | null
   readonly firstSeen: Date
   readonly lastSeen: Date
@@ -28,8 +30,8 @@ export function listOpenConflicts(
   return schedule.query<Conflict>(
     `select k.id, d.id as fingerprint, d.name as "clusterName", k.wal_name as "walName",
             encode(k.sha256, 'hex') as "refusedSha256", encode(f.sha256, 'hex') as "claimedSha256",
-            p.name as "pathName", k.member_id as "memberId", m.host, k.first_seen as "firstSeen",
-            k.last_seen as "lastSeen", k.times
+            p.name as "pathName", nullif(k.member_id, $2) as "memberId", m.host,
+            k.first_seen as "firstSeen", k.last_seen as "lastSeen", k.times
      from pgarch.arch_conflict k
      join pgarch.arch_db_info d on d.id = k.db_id
      left join pgarch.arch_file f on f.db_id = k.db_id and f.wal_name = k.wal_name
@@ -37,7 +39,7 @@ export function listOpenConflicts(
      left join pgarch.arch_member m on m.id = k.member_id
      where k.resolved_time is null and (k.db_id = $1 or $1::uuid is null)
      order by d.name, k.first_seen, k.id`,
-    [fingerprint],
+    [fingerprint, nobody],
   )
 }
 
@@ -46,8 +48,9 @@ export interface ClaimedContent {
   readonly sha256: string
   /** Bytes. */
   readonly walSize: number
-  readonly memberId: string
-  /** null: the member was removed since. */
+  /** null: a rebuild found it, and nobody knows who archived it. */
+  readonly memberId: string | null
+  /** null: the member was removed since, or is not known. */
   readonly host: string | null
   readonly time: Date
   /** Files behind it on its timeline that the same member archived. */
@@ -61,13 +64,13 @@ export async function findClaim(
 ): Promise<ClaimedContent | undefined> {
   const [claim] = await schedule.query<ClaimedContent>(
     `select encode(f.sha256, 'hex') as sha256, f.wal_size_bytes as "walSize",
-            f.member_id as "memberId", m.host, f.create_time as time,
+            nullif(f.member_id, $3) as "memberId", m.host, f.create_time as time,
             (select count(*) from pgarch.arch_file l
              where l.db_id = f.db_id and l.member_id = f.member_id and l.wal_name > f.wal_name
                and l.wal_name like left(f.wal_name, 8) || '%') as "laterFiles"
      from pgarch.arch_file f left join pgarch.arch_member m on m.id = f.member_id
      where f.db_id = $1 and f.wal_name = $2`,
-    [fingerprint, walName],
+    [fingerprint, walName, nobody],
   )
   return claim
 }

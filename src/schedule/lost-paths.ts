@@ -11,16 +11,15 @@ export interface OnlyThere {
   readonly last: string
 }
 
-/** A member's local archive counts as elsewhere, another lost path does not. */
+/** A member's local archive counts as elsewhere; what is lost, too, does not. */
 export function filesOnlyOn(schedule: Schedule, pathId: number): Promise<OnlyThere[]> {
   return schedule.query<OnlyThere>(
     `select d.name as "clusterName", count(*) as files, min(c.wal_name) as first,
             max(c.wal_name) as last
      from pgarch.arch_copy c join pgarch.arch_db_info d on d.id = c.db_id
      where c.path_id = $1 and not exists (
-       select from pgarch.arch_copy o left join pgarch.arch_path_info p on p.id = o.path_id
-       where o.db_id = c.db_id and o.wal_name = c.wal_name and o.path_id is distinct from $1
-         and p.lost_time is null)
+       select from pgarch.living_copy o
+       where o.db_id = c.db_id and o.wal_name = c.wal_name and o.path_id is distinct from $1)
      group by d.id order by d.name`,
     [pathId],
   )

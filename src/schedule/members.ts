@@ -2,6 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Schedule } from './connect.ts'
 import type { Membership } from './types.ts'
 
+/** The member that stands for whoever archived a file, which nothing on a path tells. */
+export const nobody = '00000000-0000-0000-0000-000000000000'
+
 /** A row of arch_member, without the credential's digest. */
 export interface EnrolledMember {
   readonly memberId: string

@@ -1,4 +1,5 @@
 import type { Schedule } from './connect.ts'
+import { nobody } from './members.ts'
 
 /** A stored file that was found on a path, by its trailer. */
 export interface FoundFile {
@@ -28,9 +29,6 @@ export interface FoundCluster {
   readonly walSegmentSize: number
 }
 
-/** Stands for whoever archived a file, which nothing on a path tells. */
-const nobody = '00000000-0000-0000-0000-000000000000'
-
 /** The names of those files that are recorded on the path, with this size. */
 export async function recordedFiles(
   schedule: Schedule,
@@ -51,7 +49,8 @@ export async function recordedFiles(
 
 /**
  * Records what a path was found to hold: the content, where none is known under the name, and the
- * copy. Other content than is known is noted as a conflict, and no copy. Can be repeated.
+ * copy. Other content than is known is noted as a conflict, and no copy; unless it is a backup history
+ * file that a crash emptied, or the known one is. Can be repeated.
  */
 export async function recordFound(
   schedule: Schedule,
@@ -81,8 +80,12 @@ export async function recordFound(
        select g.fingerprint, g."walName", g.sha256, g."storedBytes", f.sha256 as claimed,
               f.sha256 = decode(g.sha256, 'hex') as same
        from jsonb_to_recordset($1::jsonb)
-         as g (fingerprint uuid, "walName" text, sha256 text, "storedBytes" bigint)
+         as g (fingerprint uuid, "walName" text, sha256 text, "storedBytes" bigint,
+               "walSize" bigint)
        join pgarch.arch_file f on f.db_id = g.fingerprint and f.wal_name = g."walName"
+       -- One of two backup history files that a crash emptied is in nobody's way.
+       where f.sha256 = decode(g.sha256, 'hex')
+          or not (g."walName" like '%.backup' and 0 in (g."walSize", f.wal_size_bytes))
      ), copied as (
        insert into pgarch.arch_copy as c (db_id, wal_name, path_id, stored_bytes)
        select fingerprint, "walName", $2, "storedBytes" from judged where same

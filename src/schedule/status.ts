@@ -22,9 +22,9 @@ export interface ClusterStatus {
   readonly openConflicts: number
   /** WAL files dropped on purpose, ever. */
   readonly droppedFiles: number
-  /** WAL files that are nowhere but on paths that were declared lost. */
+  /** WAL files that are nowhere but on paths, and in local archives, that were declared lost. */
   readonly lostFiles: number
-  /** WAL files that are in a member's local archive. */
+  /** WAL files that are in a member's local archive, without those that were declared lost. */
   readonly localFiles: number
   readonly members: readonly { host: string; lastSeen: Date | null }[]
 }
@@ -50,13 +50,19 @@ export async function queryStatus(
              where k.db_id = d.id and k.resolved_time is null) as "openConflicts",
             (select count(*) from pgarch.arch_gap g where g.db_id = d.id) as "droppedFiles",
             (select count(distinct c.wal_name)
-             from pgarch.arch_path_info p
-             join pgarch.arch_copy c on c.path_id = p.id and c.db_id = d.id
-             where p.lost_time is not null and not exists (
-               select from pgarch.arch_copy o left join pgarch.arch_path_info q on q.id = o.path_id
-               where o.db_id = c.db_id and o.wal_name = c.wal_name and q.lost_time is null)
+             from (select c.wal_name
+                   from pgarch.arch_path_info p
+                   join pgarch.arch_copy c on c.path_id = p.id and c.db_id = d.id
+                   where p.lost_time is not null
+                   union all
+                   select c.wal_name
+                   from pgarch.arch_local_loss l
+                   join pgarch.arch_copy c on c.member_id = l.member_id and c.db_id = d.id
+                   where l.db_id = d.id and l.lost_time >= c.create_time) c
+             where not exists (select from pgarch.living_copy o
+                               where o.db_id = d.id and o.wal_name = c.wal_name)
             ) as "lostFiles",
-            (select count(*) from pgarch.arch_copy c
+            (select count(*) from pgarch.living_copy c
              where c.db_id = d.id and c.member_id is not null) as "localFiles",
             (select coalesce(json_agg(json_build_object('host', m.host, 'lastSeen', m.last_seen)
                                       order by m.host, m.enrolled), '[]')

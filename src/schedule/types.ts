@@ -108,6 +108,8 @@ export interface Location {
   readonly paths: readonly (SchedulePath & { readonly hasCopy: boolean })[]
   /** Names of paths that had it, and were declared lost. */
   readonly lostPaths: readonly string[]
+  /** Names of hosts that had it in a local archive that was declared lost. */
+  readonly lostHosts: readonly string[]
   /** Members in whose local archives the file still lies. */
   readonly localMembers: readonly { readonly memberId: string; readonly host: string }[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */

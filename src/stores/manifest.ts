@@ -33,9 +33,15 @@ export function decodeManifest(text: string, fingerprint: string): Manifest | un
     const strings = [name, systemIdentifier]
     if (rest.version !== version || rest.fingerprint !== fingerprint) return undefined
     if (!strings.every((one) => typeof one === 'string')) return undefined
-    if (!/^\d{1,20}$/.test(systemIdentifier) || !isWalSegmentSize(walSegmentSize)) return undefined
+    // Somebody may have written it by hand; the scheduling database takes no other name.
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return undefined
+    if (!isSystemIdentifier(systemIdentifier) || !isWalSegmentSize(walSegmentSize)) return undefined
     return { fingerprint, name, systemIdentifier, walSegmentSize }
   } catch {
     return undefined
   }
+}
+
+function isSystemIdentifier(text: string): boolean {
+  return /^\d{1,20}$/.test(text) && BigInt(text) < 2n ** 64n
 }

@@ -40,7 +40,7 @@ const shutdown =
 export function makeDisk(parent: string, name: string): Disk {
   const folder = makeFolder(parent, name)
   const image = join(parent, `${name}.image`)
-  execFileSync('truncate', ['-s', '256M', image])
+  execFileSync('truncate', ['-s', '1G', image])
   execFileSync('mkfs.ext4', ['-q', '-F', image])
   const mountAgain = () => mount(['-o', 'loop', image, folder], folder)
   mountAgain()

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config.ts'
 import { writeMember } from '../../src/postgres/member.ts'
 import { fetch } from '../../src/restore/fetch.ts'
 import { search } from '../../src/restore/search.ts'
+import type { Whereabouts } from '../../src/restore/whereabouts.ts'
 import { cachePaths, cacheRoute } from '../../src/schedule/cached-route.ts'
 import type { SchedulePath } from '../../src/schedule/types.ts'
 import { encodeManifest } from '../../src/stores/manifest.ts'
@@ -225,17 +226,18 @@ it('absent where WAL was dropped or lost is said with what it costs', async () =
   const expected = { walName: missing, systemIdentifier, walSegmentSize, sha256: null }
   const walPath = join(dataDirectory, 'pg_wal/RECOVERYXLOG')
   const config = await loadConfig({}, { PGARCH_CONFIG: undefined })
-  const searched = async (losses: { dropped: boolean; lostPaths: string[] }) => {
+  const searched = async (losses: Pick<Whereabouts, 'dropped' | 'lostPaths' | 'lostHosts'>) => {
     const whereabouts = { ...location, ...losses, withoutPaths: [] }
     const nobody = { own: undefined, rests: undefined }
     const wanted = { location: whereabouts, expected, walPath, expires: Infinity, ...nobody }
     const { outcome, doubts } = await search(wanted, config)
     return [outcome, ...doubts.map(({ message }) => message)]
   }
-  expect(await searched({ dropped: false, lostPaths: [] })).toEqual(['absent'])
-  expect(await searched({ dropped: true, lostPaths: ['rome'] })).toEqual([
+  expect(await searched({ dropped: false, lostPaths: [], lostHosts: [] })).toEqual(['absent'])
+  expect(await searched({ dropped: true, lostPaths: ['rome'], lostHosts: ['db1'] })).toEqual([
     'absent',
     `"${missing}" was archived on path "rome", which is lost`,
+    `"${missing}" was in the local archive of host "db1", which is lost`,
     `"${missing}" was dropped while archiving was stopped`,
   ])
 })

@@ -312,6 +312,42 @@ describe('pgarch cluster', () => {
   })
 })
 
+it('cluster retire refuses pushes, frees the name and keeps the files; reinstate takes it back', async () => {
+  const old = await fleet.startPrimary('old', ['berlin'])
+  const fingerprint = await fingerprintOf(fleet, 'old')
+  await fleet.admin('cluster', 'set', 'old', '--idc', 'x', '--vip', '10.0.0.1', '--port', '5432')
+  const kept = await archiveSegment(old)
+  const retired = await dba('cluster', 'retire', 'old')
+  expect(retired).toMatchObject({ status: 0, stdout: expect.stringContaining(fingerprint) })
+  expect(retired.stderr).toMatch(/WARNING: {2}".*" on host ".*" archived at .* is refused now\n/)
+  expectRefusal(await dba('cluster', 'retire', fingerprint), /is retired already/)
+  const name = await endSegment(old)
+  await waitFor('it is refused', () => old.log().includes('cluster "old" is retired'))
+  const push = await fleet.pgarch(['push', `pg_wal/${name}`, name], { cwd: old.dataDirectory })
+  expectRefusal(push, /ERROR: {2}cluster "old" is retired\n/)
+
+  const other = await fleet.startPrimary('old', ['berlin'])
+  await fleet.admin('cluster', 'set', 'old', '--idc', 'x', '--vip', '10.0.0.1', '--port', '5432')
+  await archiveSegment(other)
+  await other.stop('immediate')
+  const fetched = join(makeFolder(fleet.folder, 'fetched'), 'segment')
+  const fetch = await fleet.pgarch(['fetch', kept, fetched, '--cluster', fingerprint])
+  expect(fetch).toMatchObject({ status: 0 })
+  expect(existsSync(fetched)).toBe(true)
+
+  expectRefusal(await dba('cluster', 'reinstate', fingerprint), /another cluster has this name/)
+  await fleet.admin('cluster', 'rename', fingerprint, 'older')
+  expectRefusal(await dba('cluster', 'reinstate', 'older'), /another cluster has this idc, vip/)
+  await fleet.admin('cluster', 'set', 'old', '--port', '5433')
+  await fleet.admin('cluster', 'reinstate', 'older')
+  expectRefusal(await dba('cluster', 'reinstate', 'older'), /is not retired/)
+  await wakeArchiver(old)
+  await untilArchived(old, name)
+  await old.stop('immediate')
+  await fleet.admin('cluster', 'retire', 'old')
+  await fleet.admin('cluster', 'retire', 'older')
+})
+
 describe('pgarch status and log', () => {
   it('tell of one cluster or all; log knows filters', async () => {
     const quiet = await fleet.startPrimary('quiet', ['berlin'])
@@ -416,6 +452,21 @@ describe('the command line', () => {
     expect(stderr).toMatch(
       /^pgarch: ERROR: {2}scheduling database at 127.0.0.1:1: .*\npgarch: HINT: {2}.*\.\n$|^pgarch: ERROR: {2}.*\npgarch: HINT: {2}.*\?\n$/,
     )
+  })
+
+  it.each([
+    [['help'], 0],
+    [['help', 'conflict'], 0],
+    [['conflict', 'help', 'show'], 0],
+    [['help', 'push'], 0],
+    [['help', 'push', 'pg_wal/000000010000000000000007'], 64],
+    [['help', 'nonsense'], 64],
+    [['conflict'], 64],
+    [[], 64],
+  ])('%j shows how it is used, with status %i', async (words, expected) => {
+    const { status, stdout, stderr } = await dba(...words)
+    expect(status).toBe(expected)
+    expect(stdout + stderr).toMatch(/^Usage: pgarch/)
   })
 
   it('every command has --help', async () => {

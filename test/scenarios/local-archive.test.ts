@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { mountSmallDisk } from '../stores/small-disk.ts'
@@ -97,6 +98,50 @@ describe('no path takes a file', () => {
     expect(stderr).toContain(`"local archive" no longer has "${file}"`)
     await host.primary.stop('immediate')
   })
+})
+
+it('a host is lost for good: its WAL holds up no recovery once that is declared, and that can be taken back', async () => {
+  const host = await startHost(fleet, 'gone')
+  await host.unplug()
+  const files = [await archiveSegment(host.primary), await archiveSegment(host.primary)]
+  await host.primary.stop('immediate')
+  await host.plugIn()
+  const dba = (...words: string[]) => fleet.pgarch(words, { admin: true })
+  const elsewhere = join(makeFolder(fleet.folder, 'gone-elsewhere'), 'segment')
+  const fetch = () => fleet.pgarch(['fetch', files[0] ?? '', elsewhere, '--cluster', 'gone'])
+  const doubtful = await fetch()
+  expect(doubtful.status).toBe(200)
+  expect(doubtful.stderr).toContain('see "pgarch local lost --help"')
+
+  const nobody = await dba('local', 'lost', 'gone', 'nobody', '--yes-lose-wal')
+  expect(nobody).toMatchObject({ status: 1, stderr: expect.stringContaining('no file of cluster') })
+  const asked = await dba('local', 'lost', 'gone', hostname())
+  const [one, other] = files
+  expect(asked.stdout).toContain(
+    `holds 2 files of cluster "gone", 2 nowhere else: ${one} to ${other}.`,
+  )
+  expect(asked).toMatchObject({ status: 64, stderr: expect.stringContaining('--yes-lose-wal') })
+  expect((await fetch()).status).toBe(200)
+
+  const lost = ['local', 'lost', 'gone', hostname(), '--yes-lose-wal', '--reason', 'it burnt']
+  expect((await dba(...lost)).stdout).toContain('Take a base backup of cluster "gone" now.')
+  const absent = await fetch()
+  expect(absent.status).toBe(1)
+  expect(absent.stderr).toContain(`in the local archive of host "${hostname()}", which is lost`)
+  expect((await dba('status', 'gone')).stdout).toMatch(/^2 files only on a lost path or host$/m)
+  expect((await dba('status', 'gone')).stdout).not.toContain('only in a local archive')
+  expect(await dba(...lost)).toMatchObject({ status: 1 })
+  const [noted] = await fleet.rows('select lost_by, lost_reason from pgarch.arch_local_loss')
+  expect(noted).toMatchObject({ lost_by: expect.stringContaining('@'), lost_reason: 'it burnt' })
+
+  await fleet.admin('local', 'found', 'gone', hostname())
+  expect((await dba('local', 'found', 'gone', hostname())).status).toBe(1)
+  expect((await fetch()).status).toBe(200)
+  await fleet.admin(...lost)
+  await host.wake()
+  expect(await host.pgarch('local', 'drain')).toMatchObject({ status: 0 })
+  expect((await fetch()).status).toBe(0)
+  expect((await dba('status', 'gone')).stdout).not.toContain('only on a lost')
 })
 
 describe('the local archive fails too', () => {

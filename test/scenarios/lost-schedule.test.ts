@@ -221,6 +221,8 @@ describe('what lies on the paths is not as it should be', () => {
       expect.objectContaining({ wal_name: walName, path_id: path?.id }),
     )
     expect((await fleet.pgarch(['status'], { admin: true })).stdout).toContain('1 conflict')
+    const shown = await fleet.admin('conflict', 'show', 'app', walName)
+    expect((await fleet.admin('conflict', 'list')) + shown).not.toContain('0000-0000')
   })
 
   it('damaged files, strange files and directories of nobody are told, and not recorded', async () => {
@@ -233,13 +235,20 @@ describe('what lies on the paths is not as it should be', () => {
     writeFileSync(join(hamburg(), stranger, '00000002.history.zst'), 'x')
     makeFolder(hamburg(), '1c5d1ae6-6b5e-4b4a-9d0c-3d1f4a3f8a11')
     writeFileSync(join(hamburg(), fingerprint, 'notes.txt'), 'x')
+    const odd = '2c5d1ae6-6b5e-4b4a-9d0c-3d1f4a3f8a11'
+    makeFolder(hamburg(), odd)
+    writeFileSync(join(hamburg(), odd, '00000002.history.zst'), 'x')
+    const manifest = readFileSync(join(hamburg(), fingerprint, 'manifest.json'), 'utf8')
+    const oddManifest = manifest.replace(fingerprint, odd).replace('"app"', '"my app"')
+    writeFileSync(join(hamburg(), odd, 'manifest.json'), oddManifest)
 
     const found = await rebuild('--path', 'hamburg')
     expect(found.status).toBe(1)
     expect(found.stderr).toContain(`no path has a usable manifest.json of cluster ${stranger}`)
+    expect(found.stderr).toContain(`no path has a usable manifest.json of cluster ${odd}`)
     expect(found.stderr).toMatch(new RegExp(`"hamburg".*"${damaged.wal_name}" is damaged`))
     expect(found.stderr).not.toContain('1c5d1ae6')
-    expect(found.stdout).toMatch(/hamburg +[1-9]\d* +0 +0 +2/)
+    expect(found.stdout).toMatch(/hamburg +[1-9]\d* +0 +0 +3/)
     expect(await rows('select id from pgarch.arch_db_info')).toEqual([{ id: fingerprint }])
     expect((await files()).map(({ wal_name }) => wal_name)).not.toContain(damaged.wal_name)
     expect(existsSync(join(hamburg(), stranger, '00000002.history.zst'))).toBe(true)

@@ -1,18 +1,20 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { markReady } from '../support/data-directory.ts'
 import { archiveSegment, endSegment, type Fleet, startFleet } from '../support/fleet.ts'
-import { ownByUnprivileged } from '../support/folder.ts'
+import { makeFolder, ownByUnprivileged } from '../support/folder.ts'
 import type { Server } from '../support/postgres.ts'
-import { conflictsOf, filesOf, sha256 } from '../support/rows.ts'
+import { conflictsOf, filesOf, fingerprintOf, sha256 } from '../support/rows.ts'
+import { putStored } from '../support/stored.ts'
 
 let fleet: Fleet
 let primary: Server
+let berlin: string
 
 beforeAll(async () => {
   fleet = await startFleet()
-  await fleet.addPath('berlin')
+  berlin = await fleet.addPath('berlin')
   primary = await fleet.startPrimary('app', ['berlin'])
 })
 
@@ -91,6 +93,32 @@ it('a backup history file that a crash emptied counts as archived, and is no con
   const outage = await push(name, { PGARCH_SCHEDULE_URL: 'postgresql://127.0.0.1:1/' })
   expect(outage.status).toBe(0)
   expect(outage.stderr).toContain('counts as archived: path "berlin" holds other content')
+
+  const local = { PGARCH_LOCAL_ARCHIVE: makeFolder(fleet.folder, 'local') }
+  const here = { cwd: primary.dataDirectory, environment: local }
+  renameSync(berlin, `${berlin}.away`)
+  await push(name, { ...local, PGARCH_SCHEDULE_URL: 'postgresql://127.0.0.1:1/' })
+  renameSync(`${berlin}.away`, berlin)
+  expect((await fleet.pgarch(['local', 'list'], here)).stdout).toContain(name)
+  const flushed = await fleet.pgarch(['journal', 'flush'], here)
+  expect(flushed).toEqual({ status: 0, stdout: '2 records were delivered.\n', stderr: '' })
+  const drained = await fleet.pgarch(['local', 'drain'], here)
+  expect(drained).toMatchObject({ status: 0, stderr: expect.stringContaining('counts as drained') })
+  expect((await fleet.pgarch(['local', 'list'], here)).stdout).not.toContain(name)
+  expect(await conflictsOf(fleet, 'app')).toEqual([])
+  expect(await archivedAs(name)).toBe(sha256(Buffer.from(whole)))
+
+  const madrid = await fleet.addPath('madrid')
+  const fingerprint = await fingerprintOf(fleet, 'app')
+  const [control] = await primary.query<{ id: string }>(
+    'select system_identifier::text as id from pg_control_system()',
+  )
+  const empty = { walName: name, bytes: Buffer.alloc(0), systemIdentifier: control?.id ?? '' }
+  await putStored(madrid, fingerprint, empty)
+  const words = ['schedule', 'rebuild', '--path', 'madrid']
+  const rebuilt = await fleet.pgarch(words, { admin: true })
+  expect(rebuilt).toMatchObject({ status: 0, stdout: expect.stringMatching(/madrid .* 0 +0\n/) })
+  expect(await conflictsOf(fleet, 'app')).toEqual([])
 
   handOver(name, whole.replace('28', '2C'))
   expect((await push(name)).status).toBe(1)

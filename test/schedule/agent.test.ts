@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { dropWal, fetchRoute } from '../../src/schedule/agent.ts'
 import { retireCluster, switchCluster } from '../../src/schedule/clusters.ts'
-import { listOpenConflicts } from '../../src/schedule/conflicts.ts'
+import { findClaim, listOpenConflicts } from '../../src/schedule/conflicts.ts'
 import type { Schedule } from '../../src/schedule/connect.ts'
+import { recordFound } from '../../src/schedule/rebuild.ts'
 import { serverVersions, startServer } from '../support/postgres.ts'
 import {
   addCluster,
@@ -44,6 +45,21 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       ['routed-second', 5],
     ])
     expect(route.paths[0]).toMatchObject({ kind: 'local', rootPath: '/archive', sshHost: null })
+  })
+
+  test('what a rebuild found has no host that could be named', async () => {
+    const cluster = await addCluster(schedule, 'found')
+    const path = await addPath(schedule, 'found-path', [cluster])
+    const { fingerprint } = cluster
+    const walName = segment(1)
+    const found = { fingerprint, walName, walSize: 16_777_216, storedBytes: 9, history: null }
+    await schedule.asAdmin((s) => recordFound(s, path, [{ ...found, sha256: sha256('one') }]))
+    const { outcomes } = await schedule.asAgent((s) =>
+      fetchRoute(s, cluster.member, [claimOf(walName, 'two')]),
+    )
+    expect(outcomes).toMatchObject([{ outcome: 'conflict', claimedBy: 'nobody knows whom' }])
+    const known = await schedule.asAdmin((s) => findClaim(s, fingerprint, walName))
+    expect(known).toMatchObject({ sha256: sha256('one'), memberId: null, host: null })
   })
 
   test('the same content is claimed again, other content is a conflict', async () => {

@@ -45,6 +45,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       localHosts: [],
       localMembers: [],
       lostPaths: [],
+      lostHosts: [],
       dropped: false,
       asOfStandby: false,
       namesakes: [],

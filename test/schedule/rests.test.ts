@@ -15,7 +15,7 @@ afterEach(() => state.remove())
 
 /** As a call at this time, which is a process of its own. */
 const at = (now: number, options: { longest?: number } = {}) =>
-  openRests(state.path, { now, ...options })
+  openRests(state.path, { clock: () => now, ...options })
 
 async function fail(now: number, name = 'berlin'): Promise<void> {
   const rests = await at(now)
