@@ -4,6 +4,7 @@ import { readMember } from '../postgres/member.ts'
 import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { readCachedRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
+import { readWorkerStatus, type WorkerStatus } from './worker-status.ts'
 
 /** What this host knows of one of its data directories without asking anybody. */
 export interface HostStatus {
@@ -15,6 +16,8 @@ export interface HostStatus {
   readonly journalOldest: Date | null
   /** When the route was last read from the scheduling database; null: never. */
   readonly routeReadTime: Date | null
+  /** Null when it could not be read. */
+  readonly worker: WorkerStatus | null
   /** Why the rest could not be read; null when it could. */
   readonly error: string | null
 }
@@ -37,6 +40,7 @@ async function statusOf(dataDirectory: string, config: Config): Promise<HostStat
       journalLength: journal.length,
       journalOldest: journal.oldest,
       routeReadTime: cached?.readTime ?? null,
+      worker: await readWorkerStatus(dataDirectory, stateDirectory, cached, config),
       error: null,
     }
   } catch (error) {
@@ -46,6 +50,7 @@ async function statusOf(dataDirectory: string, config: Config): Promise<HostStat
       journalLength: 0,
       journalOldest: null,
       routeReadTime: null,
+      worker: null,
       error: describeError(error),
     }
   }

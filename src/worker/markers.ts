@@ -1,72 +1,105 @@
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { concernsOneFile } from '../archive/drain-file.ts'
+import { markersOf } from '../archive/marker.ts'
 import type { PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
-import { hasCode } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 
 /**
  * What the worker tells the launcher, in the state directory, below a directory named by the server's
  * life, so that nothing of it outlives that life: `pushed/<life>/<file>`, an empty marker, says that
  * the file is archived; `failed/<life>/<file>` says why it is not; and whoever waits at
  * `bell/<file>`, a FIFO, is woken. None of it needs to be durable: a crash of the machine ends the
- * life too. bin/pgarch reads it.
+ * life too. bin/pgarch reads it. Every method rejects with `unusable` when it cannot be written.
  */
 export interface Markers {
   has(walName: string): boolean
+  /** Takes back as well the reasons that others were not archived for, unless they are their own. */
   pushed(walName: string): Promise<void>
   failed(walName: string, error: PgarchError): Promise<void>
-  /** Removes the markers of files that PostgreSQL no longer asks for. */
-  keepOnly(readyFiles: ReadonlySet<string>): Promise<void>
+  /** Removes the markers of files that PostgreSQL no longer asks for, by a new list of those it does. */
+  keepOnly(list: () => Promise<readonly string[]>): Promise<void>
 }
 
 export async function openMarkers(stateDirectory: string, life: string): Promise<Markers> {
-  const [pushedFolder, failedFolder, bellFolder] = await Promise.all([
-    makeLifeFolder(join(stateDirectory, 'pushed'), life),
-    makeLifeFolder(join(stateDirectory, 'failed'), life),
-    makeFolder(join(stateDirectory, 'bell')),
-  ])
-  const known = new Set(await readdir(pushedFolder))
+  const pushedFolder = await makeLifeFolder(markersOf(stateDirectory, life))
+  const failedFolder = await makeLifeFolder(join(stateDirectory, 'failed', life))
+  const bellFolder = await makeFolder(join(stateDirectory, 'bell'))
+  const known = new Set(await namesIn(pushedFolder))
+  /** Files that failed, and by all that is known not because of themselves. */
+  const inOutage = new Set<string>()
+  // What another worker met may have passed.
+  for (const walName of await namesIn(failedFolder))
+    await removeIfThere(join(failedFolder, walName))
+
   return {
     has: (walName) => known.has(walName),
     async pushed(walName) {
-      await writeFile(join(pushedFolder, walName), '', { mode: 0o600 })
+      await write(join(pushedFolder, walName), '')
       known.add(walName)
-      await removeIfThere(join(failedFolder, walName))
       await ring(join(bellFolder, walName))
+      for (const name of [walName, ...inOutage]) await removeIfThere(join(failedFolder, name))
+      inOutage.clear()
     },
-    async failed(walName, { message, hint }) {
+    async failed(walName, error) {
+      const { message, hint } = error
       const lines = [`pgarch: ERROR:  ${message}`, ...(hint ? [`pgarch: HINT:  ${hint}`] : [])]
-      await writeFile(join(failedFolder, walName), `${lines.join('\n')}\n`, { mode: 0o600 })
+      await write(join(failedFolder, walName), `${lines.join('\n')}\n`)
+      if (!concernsOneFile(error)) inOutage.add(walName)
       await ring(join(bellFolder, walName))
     },
-    async keepOnly(readyFiles) {
-      for (const walName of known) {
-        if (readyFiles.has(walName)) continue
+    async keepOnly(list) {
+      // Before the list is made: who begins to wait after it waits for a file that it may lack.
+      const archived = [...known]
+      const others = await Promise.all(
+        [failedFolder, bellFolder].map(async (folder) =>
+          (await namesIn(folder)).map((walName) => ({ folder, walName })),
+        ),
+      )
+      const ready = new Set(await list())
+      for (const walName of archived.filter((name) => !ready.has(name))) {
         await removeIfThere(join(pushedFolder, walName))
         known.delete(walName)
       }
-      for (const folder of [failedFolder, bellFolder]) {
-        for (const walName of await readdir(folder)) {
-          if (!readyFiles.has(walName)) await removeIfThere(join(folder, walName))
-        }
+      for (const { folder, walName } of others.flat()) {
+        if (!ready.has(walName)) await removeIfThere(join(folder, walName))
       }
     },
   }
 }
 
 /** Without those of other lives, which nobody reads any more. */
-async function makeLifeFolder(parent: string, life: string): Promise<string> {
-  await makeFolder(parent)
-  for (const name of await readdir(parent)) {
-    if (name !== life) await rm(join(parent, name), { recursive: true, force: true })
+async function makeLifeFolder(path: string): Promise<string> {
+  const parent = await makeFolder(dirname(path))
+  for (const name of await namesIn(parent)) {
+    if (name === basename(path)) continue
+    const other = join(parent, name)
+    await rm(other, { recursive: true, force: true }).catch((thrown) => {
+      throw fileError('remove directory', other, thrown)
+    })
   }
-  return await makeFolder(join(parent, life))
+  return await makeFolder(path)
 }
 
 async function makeFolder(path: string): Promise<string> {
-  await mkdir(path, { mode: 0o700, recursive: true })
+  await mkdir(path, { mode: 0o700, recursive: true }).catch((thrown) => {
+    throw fileError('create directory', path, thrown)
+  })
   return path
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return await readdir(folder).catch((thrown) => {
+    throw fileError('read directory', folder, thrown)
+  })
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { mode: 0o600 }).catch((thrown) => {
+    throw fileError('write file', path, thrown)
+  })
 }
 
 /** Opening a FIFO for writing without waiting fails where nobody reads: then nobody is waiting. */
@@ -79,6 +112,8 @@ async function ring(bell: string): Promise<void> {
       await fifo.close()
     }
   } catch (thrown) {
-    if (!hasCode(thrown, 'ENOENT', 'ENXIO', 'EPIPE')) throw thrown
+    if (!hasCode(thrown, 'ENOENT', 'ENXIO', 'EPIPE', 'EAGAIN')) {
+      throw fileError('write to', bell, thrown)
+    }
   }
 }
