@@ -53,7 +53,9 @@ async function main(words: readonly string[]): Promise<number> {
     }
     log.error(error)
     if (underPostgres) return privateExit.failed
-    return error instanceof PgarchError && error.failure === 'usage'
+    // An orphan's end by more than 1 is a crash to a server that adopts it.
+    const mayTell = wanted !== 'worker'
+    return mayTell && error instanceof PgarchError && error.failure === 'usage'
       ? adminExit.usage
       : adminExit.failed
   }

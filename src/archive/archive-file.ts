@@ -3,12 +3,11 @@ import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { checkWalPath } from '../postgres/data-directory.ts'
 import { copyToRoute } from './copy.ts'
-import { drainSome } from './drain.ts'
 import type { Archiver } from './identify.ts'
 import { copyToLocalArchive } from './local-archive.ts'
 import { record } from './record.ts'
 import { takeRoute } from './take-route.ts'
-import { isArchived, isRefused, requireArchived, warnOfFailures } from './tries.ts'
+import { isRefused, requireArchived, warnOfFailures } from './tries.ts'
 import { checkWalFile, claimOf, isEmptied, type WalFile } from './wal-file.ts'
 
 /** A file that PostgreSQL wants archived. */
@@ -25,19 +24,23 @@ export interface ReadyFile {
 }
 
 /**
- * One WAL file's way: check, route, store, record. Resolves when it is durable, on a path or in the
- * local archive, and that is recorded or journaled; or when it was dropped because the cluster is
- * stopped. Rejects otherwise. Every step can be repeated, so PostgreSQL's own retry is all the
- * recovery there is.
+ * What became of a file: it is durable, and that is recorded or journaled; or it was passed over on
+ * purpose, as the cluster is stopped or a crash emptied it. 'gone': PostgreSQL did not keep it for us.
  */
-export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<void> {
+export type Archived = 'on a path' | 'in the local archive' | 'passed over' | 'gone'
+
+/**
+ * One WAL file's way: check, route, store, record. Rejects unless PostgreSQL may forget the file. Every
+ * step can be repeated, so PostgreSQL's own retry is all the recovery there is.
+ */
+export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<Archived> {
   const { dataDirectory, member, config } = archiver
   await checkWalPath(dataDirectory, ready.walPath)
   const walPath = resolve(dataDirectory.path, ready.walPath)
   const file = await checkWalFile(walPath, ready.walName, member, config.compressionLevel)
-  if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return
+  if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return 'gone'
   try {
-    await archive(archiver, file)
+    return await archive(archiver, file)
   } catch (thrown) {
     const isConflict = thrown instanceof PgarchError && thrown.failure === 'conflict'
     if (!isConflict || !isEmptied(file)) throw thrown
@@ -45,13 +48,14 @@ export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise
       `"${ready.walName}" is empty, and counts as archived: ${thrown.message}`,
       'A crash can empty a backup history file. What was archived before it was left as it is.',
     )
+    return 'passed over'
   }
 }
 
-async function archive(archiver: Archiver, file: WalFile): Promise<void> {
+async function archive(archiver: Archiver, file: WalFile): Promise<Archived> {
   const claim = claimOf(file)
   const taken = await takeRoute(archiver, claim)
-  if (taken === 'dropped') return
+  if (taken === 'dropped') return 'passed over'
 
   const { route, source } = taken
   const tries = await copyToRoute(archiver, route, file)
@@ -60,6 +64,7 @@ async function archive(archiver: Archiver, file: WalFile): Promise<void> {
   const events = local === undefined ? tries : [...tries, local]
   // Its record would claim the file as well, and without a path nothing is to be claimed.
   if (events.length > 0) await record(archiver, { claim, events }, source)
-  if (local === undefined) requireArchived(tries, route, file.digest.walName)
-  if (isArchived(tries)) await drainSome(archiver)
+  if (local !== undefined) return 'in the local archive'
+  requireArchived(tries, route, file.digest.walName)
+  return 'on a path'
 }

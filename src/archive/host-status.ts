@@ -5,6 +5,7 @@ import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directo
 import { readCachedRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
 import { listLocalArchive } from './local-files.ts'
+import { readWorkerStatus, type WorkerStatus } from './worker-status.ts'
 
 /** What this host knows of one of its data directories without asking anybody. */
 export interface HostStatus {
@@ -22,6 +23,8 @@ export interface HostStatus {
   readonly localOldest: Date | null
   /** When the route was last read from the scheduling database; null: never. */
   readonly routeReadTime: Date | null
+  /** Null when it could not be read. */
+  readonly worker: WorkerStatus | null
   /** Why something could not be read; null when all could. */
   readonly error: string | null
 }
@@ -36,7 +39,7 @@ async function statusOf(dataDirectory: string, config: Config): Promise<HostStat
   const stateDirectory = stateDirectoryOf(config.stateDirectory, { path: dataDirectory })
   // One that cannot be read must not hide what the other holds.
   const [known, local] = await Promise.all([
-    readKnown(stateDirectory).catch(describeError),
+    readKnown(dataDirectory, stateDirectory, config).catch(describeError),
     readLocal(stateDirectory, config).catch(describeError),
   ])
   const errors = [known, local].filter((one) => typeof one === 'string')
@@ -54,9 +57,10 @@ const nothingKnown = {
   journalOldest: null,
   journalOfOthers: 0,
   routeReadTime: null,
+  worker: null,
 }
 
-async function readKnown(stateDirectory: string) {
+async function readKnown(dataDirectory: string, stateDirectory: string, config: Config) {
   const member = await readMember(stateDirectory, undefined)
   const journal = await journalState(stateDirectory, member?.fingerprint)
   const cached = member && (await readCachedRoute(stateDirectory, member.fingerprint))
@@ -66,6 +70,7 @@ async function readKnown(stateDirectory: string) {
     journalOldest: journal.oldest,
     journalOfOthers: journal.ofOthers,
     routeReadTime: cached?.readTime ?? null,
+    worker: await readWorkerStatus(dataDirectory, stateDirectory, cached, config),
   }
 }
 

@@ -12,6 +12,8 @@ export interface Kept<Thing> {
 
 interface Opened<Thing> {
   readonly thing: Promise<Thing>
+  /** Undefined until it is open. */
+  opened: Thing | undefined
   readonly closed: Promise<void>
   close(): void
   users: number
@@ -19,10 +21,15 @@ interface Opened<Thing> {
 }
 
 /**
- * Keeps what a scope opens, for `idle` milliseconds after its last use. One that did not answer is
- * retired: whoever comes next gets a new one, and it is closed when its last user is done.
+ * Keeps what a scope opens, for `idle` milliseconds after its last use. One that failed is retired:
+ * whoever comes next gets a new one, and it is closed when its last user is done. One that was lost
+ * while nobody used it was no failure of the next user's: that one gets a new one at once.
  */
-export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
+export function keep<Thing>(
+  scope: Scope<Thing>,
+  idle: number,
+  isLost: (thing: Thing) => boolean = () => false,
+): Kept<Thing> {
   let current: Opened<Thing> | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -35,13 +42,14 @@ export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
   return {
     async use(use) {
       clearTimeout(timer)
+      if (current?.opened !== undefined && isLost(current.opened)) retire(current)
       current ??= open(scope)
       const mine = current
       mine.users++
       try {
         return await use(await mine.thing)
       } catch (error) {
-        if (!(error instanceof PgarchError) || error.failure === 'unreachable') retire(mine)
+        if (!isAnswer(error)) retire(mine)
         throw error
       } finally {
         mine.users--
@@ -64,7 +72,12 @@ export function keep<Thing>(scope: Scope<Thing>, idle: number): Kept<Thing> {
  * The same for many who each need one to themselves: as many are open as were used at once, but at most
  * `most`; whoever comes then waits.
  */
-export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number, most: number): Kept<Thing> {
+export function keepSeveral<Thing>(
+  scope: Scope<Thing>,
+  idle: number,
+  most: number,
+  isLost?: (thing: Thing) => boolean,
+): Kept<Thing> {
   const all: Kept<Thing>[] = []
   const free: Kept<Thing>[] = []
   const waiting: ((one: Kept<Thing>) => void)[] = []
@@ -74,7 +87,7 @@ export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number, most: numb
     const unused = free.pop()
     if (unused !== undefined) return unused
     if (all.length === most) return await new Promise((resolve) => waiting.push(resolve))
-    const another = keep(scope, idle)
+    const another = keep(scope, idle, isLost)
     all.push(another)
     return another
   }
@@ -96,6 +109,14 @@ export function keepSeveral<Thing>(scope: Scope<Thing>, idle: number, most: numb
   }
 }
 
+/**
+ * Whether it says something of one file, and nothing of what was asked. All else, a login that is not
+ * accepted as well, may be mended by the time of the next try, which a kept failure would not notice.
+ */
+function isAnswer(error: unknown): boolean {
+  return error instanceof PgarchError && ['refused', 'conflict', 'damaged'].includes(error.failure)
+}
+
 function open<Thing>(scope: Scope<Thing>): Opened<Thing> {
   const ready = Promise.withResolvers<Thing>()
   const done = Promise.withResolvers<void>()
@@ -105,5 +126,15 @@ function open<Thing>(scope: Scope<Thing>): Opened<Thing> {
   }).catch((error) => {
     ready.reject(error)
   })
-  return { thing: ready.promise, closed, close: done.resolve, users: 0, retired: false }
+  const one: Opened<Thing> = {
+    ...{ thing: ready.promise, opened: undefined, closed, close: done.resolve },
+    ...{ users: 0, retired: false },
+  }
+  ready.promise.then(
+    (thing) => {
+      one.opened = thing
+    },
+    () => {}, // its users are told
+  )
+  return one
 }

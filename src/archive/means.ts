@@ -41,9 +41,11 @@ export interface Means {
 type Claimed = { route: Route; claim: ClaimOutcome | null }
 type Delivered = { outcome: 'delivered' | 'waits'; conflicts: readonly LateConflict[] }
 
+const isLost = (one: Schedule | Store) => one.isLost
+
 /** Nothing is connected to before it is needed. */
 export function openMeans(stateDirectory: string, member: Member, config: Config): Means {
-  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle)
+  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isLost)
   const stores = new Map<string, Kept<Store>>()
 
   const claim = batching<Claim, Claimed>(
@@ -78,7 +80,7 @@ export function openMeans(stateDirectory: string, member: Member, config: Config
       // One for each file that is sent: what one hangs on is cut without harm to others, a
       // connection's window is not shared, and the server works on as many files at once.
       const open: Scope<Store> = (one) => withPath(path, config, one)
-      const kept = stores.get(key) ?? keepSeveral(open, idle, config.pushParallel)
+      const kept = stores.get(key) ?? keepSeveral(open, idle, config.pushParallel, isLost)
       stores.set(key, kept)
       return kept.use(use)
     },

@@ -1,25 +1,28 @@
 import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { hasCode } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 
 /**
  * One worker for a state directory: whoever listens on an abstract socket of this name. The kernel
  * gives it up with the process, however that ends.
  */
 export async function takeLock(stateDirectory: string): Promise<Server | undefined> {
+  const path = await socketName(stateDirectory)
   const server = createServer((socket) => socket.destroy())
   const { promise, resolve, reject } = Promise.withResolvers<Server | undefined>()
   server.once('error', (error) =>
     hasCode(error, 'EADDRINUSE') ? resolve(undefined) : reject(error),
   )
-  server.listen({ path: socketName(stateDirectory) }, () => resolve(server))
+  server.listen({ path }, () => resolve(server))
   return await promise
 }
 
 /** Whether a worker has the lock, be it alive, stopped or hanging. */
 export async function isLocked(stateDirectory: string): Promise<boolean> {
+  const path = await socketName(stateDirectory)
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ path: socketName(stateDirectory) })
+  const socket = connect({ path })
   socket.once('connect', () => resolve(true))
   socket.once('error', () => resolve(false))
   try {
@@ -29,8 +32,11 @@ export async function isLocked(stateDirectory: string): Promise<boolean> {
   }
 }
 
-/** Shorter than the 107 bytes of a socket's name, whatever the directory's path. */
-function socketName(stateDirectory: string): string {
-  const hash = createHash('sha256').update(`${process.getuid?.()} ${stateDirectory}`).digest('hex')
+/** Shorter than the 107 bytes of a socket's name, whatever the directory's path; the same for root. */
+async function socketName(stateDirectory: string): Promise<string> {
+  const { uid } = await stat(stateDirectory).catch((thrown: unknown) => {
+    throw fileError('look at', stateDirectory, thrown)
+  })
+  const hash = createHash('sha256').update(`${uid} ${stateDirectory}`).digest('hex')
   return `\0pgarch-worker-${hash.slice(0, 40)}`
 }

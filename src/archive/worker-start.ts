@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describeError } from '../errors.ts'
 import { log } from '../log.ts'
 import { readLife } from '../postgres/life.ts'
@@ -27,7 +27,8 @@ export async function startWorker(archiver: Archiver, except: string): Promise<v
     const cached = await readCachedRoute(stateDirectory, member.fingerprint)
     if (cached?.route.switch === 'stop') return
     launch(stateDirectory, ['worker', dataDirectory.path, '--except', except], {
-      PGARCH_CONFIG: config.file,
+      // It has another working directory.
+      PGARCH_CONFIG: config.file && resolve(config.file),
       PGARCH_SCHEDULE_URL: config.scheduleUrl,
     })
   } catch (error) {

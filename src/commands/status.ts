@@ -79,6 +79,13 @@ async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
       { title: 'local archive', value: ({ localFiles }) => waiting(localFiles) },
       { title: 'oldest', value: ({ localOldest }) => prettyTime(localOldest) },
       { title: 'route read', value: ({ routeReadTime }) => prettyTime(routeReadTime) },
+      {
+        title: 'worker',
+        value: ({ worker }) => {
+          if (worker === null || 'absence' in worker) return worker?.absence
+          return tone.good(`pid ${worker.pid ?? 'unknown'} since ${prettyTime(worker.since)}`)
+        },
+      },
     ],
     { none: 'No data directory was registered on this host.' },
   )

@@ -9,6 +9,8 @@ import { tlsAttempts } from './tls.ts'
 export interface Schedule {
   /** `host:port`, or the socket's directory and port. */
   readonly server: string
+  /** The connection has ended, and every query would reject. */
+  readonly isLost: boolean
   /**
    * The rows of one statement; without parameters it may be several statements, and the rows are the
    * last one's. bigint comes as number (sizes, versions and counts fit), numeric as string. Rejects
@@ -88,11 +90,18 @@ async function makeClient(
 
 function makeConnection(client: Client, server: string, settings: ScheduleSettings): Connection {
   const limit = (settings.purpose ?? 'agent') === 'agent' ? settings.timeoutMilliseconds : undefined
+  let isLost = false
   // A connection that breaks rejects the call in flight, or the next one; the event says no more.
   client.on('error', () => {})
+  client.on('end', () => {
+    isLost = true
+  })
   return {
     schedule: {
       server,
+      get isLost() {
+        return isLost
+      },
       async query<Row>(sql: string, parameters: readonly unknown[] = []) {
         try {
           const values = parameters.length > 0 ? [...parameters] : undefined

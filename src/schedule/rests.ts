@@ -37,19 +37,24 @@ export async function openRests(
   const file = join(stateDirectory, 'rests.json')
   const rests = parse(await readFile(file, 'utf8').catch(() => ''))
   let changed = false
+
+  function isResting(name: string): boolean {
+    const one = rests.get(name)
+    if (one === undefined) return false
+    const age = clock() - one.since
+    // A clock that was set back must not make a rest longer than any.
+    return age >= 0 && age < Math.min(rest.first * 2 ** (one.failures - 1), longest)
+  }
+
   return {
-    isResting(name) {
-      const one = rests.get(name)
-      if (one === undefined) return false
-      const age = clock() - one.since
-      // A clock that was set back must not make a rest longer than any.
-      return age >= 0 && age < Math.min(rest.first * 2 ** (one.failures - 1), longest)
-    },
+    isResting,
     note(name, outcome) {
       const before = rests.get(name)
-      if (outcome === 'failed')
+      if (outcome === 'failed') {
+        // It failed for many at once, or was tried all the same: one failure, and one rest.
+        if (isResting(name)) return
         rests.set(name, { since: clock(), failures: (before?.failures ?? 0) + 1 })
-      else if (before === undefined) return
+      } else if (before === undefined) return
       else rests.delete(name)
       changed = true
     },

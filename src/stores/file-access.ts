@@ -20,6 +20,8 @@ export interface Entry {
 export interface FileAccess {
   /** Whether calls take effect in the order in which they are made, also while others are unanswered. */
   readonly keepsOrder: boolean
+  /** See Store. */
+  readonly isLost: boolean
   /** lstat(2); 'absent' only for ENOENT. Over SFTP, ENOTDIR and ELOOP cannot be told from it. */
   look(name: string): Promise<Entry | 'absent'>
   /** Those whose name is wanted; without `.` and `..`. */

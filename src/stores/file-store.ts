@@ -36,6 +36,10 @@ export class FileStore implements Store {
     this.#unclaimed = unclaimed
   }
 
+  get isLost(): boolean {
+    return this.#files.isLost
+  }
+
   async put(name: string, content: Content, digest: Digest, signal?: AbortSignal) {
     checkName(name)
     const publication = {

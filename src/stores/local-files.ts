@@ -21,6 +21,7 @@ const chunkSize = 1024 * 1024
 /** A path on a file system of this machine. */
 export class LocalFiles implements FileAccess {
   readonly keepsOrder: boolean = false
+  readonly isLost: boolean = false
   readonly #path: PathDescription
 
   constructor(path: PathDescription) {

@@ -91,6 +91,10 @@ export class SftpConnection {
     }
   }
 
+  get isLost(): boolean {
+    return this.#lost !== undefined
+  }
+
   /**
    * One request. Rejects with `unreachable` when the connection is lost, else with ssh2's error, whose
    * numeric `code` is the server's status (draft-ietf-secsh-filexfer-02, section 7). ssh2 itself answers

@@ -24,6 +24,10 @@ export class SftpFiles implements FileAccess {
     this.#connection = connection
   }
 
+  get isLost(): boolean {
+    return this.#connection.isLost
+  }
+
   async look(name: string): Promise<Entry | 'absent'> {
     const stats = await this.#unlessAbsent('look at', name, (path) =>
       this.#connection.request<Stats>((sftp, callback) => sftp.lstat(path, callback)),

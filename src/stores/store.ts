@@ -88,6 +88,8 @@ export interface Probe {
  */
 export interface Store {
   readonly path: PathDescription
+  /** The connection has ended, and every call would reject. */
+  readonly isLost: boolean
   /**
    * Resolves once durable. Never replaces: other content under the name rejects with `conflict`,
    * bytes there that do not verify with `damaged`. `already-stored` is judged from the stored bytes.

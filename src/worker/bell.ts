@@ -1,4 +1,6 @@
-import { watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
+import { describeError } from '../errors.ts'
+import { log } from '../log.ts'
 import { statusDirectoryOf } from './ready-files.ts'
 
 /** How often it rings when nothing happens, in milliseconds. */
@@ -21,10 +23,9 @@ export interface Bell {
 export function watchReadyFiles(dataDirectory: string, counts: (walName: string) => boolean): Bell {
   let ring = Promise.withResolvers<void>()
   const timer = setInterval(() => ring.resolve(), lookAround)
-  const watcher = watch(statusDirectoryOf(dataDirectory), (_event, file) => {
-    if (file?.endsWith('.ready') && counts(file.slice(0, -'.ready'.length))) ring.resolve()
+  const watcher = watchDirectory(statusDirectoryOf(dataDirectory), (file) => {
+    if (file.endsWith('.ready') && counts(file.slice(0, -'.ready'.length))) ring.resolve()
   })
-  watcher.on('error', () => {}) // the directory is gone, which the lifetime notices
   return {
     rings: () => ring.promise,
     answer() {
@@ -32,7 +33,19 @@ export function watchReadyFiles(dataDirectory: string, counts: (walName: string)
     },
     close() {
       clearInterval(timer)
-      watcher.close()
+      watcher?.close()
     },
+  }
+}
+
+/** Undefined where the kernel has no watch left to give: fs.inotify.max_user_instances is 128. */
+function watchDirectory(directory: string, changed: (file: string) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, (_event, file) => changed(file ?? ''))
+    watcher.on('error', () => {}) // the directory is gone, which the lifetime notices
+    return watcher
+  } catch (error) {
+    log.warning(`could not watch "${directory}", and looks every second: ${describeError(error)}`)
+    return undefined
   }
 }

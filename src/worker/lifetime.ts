@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import type { Config } from '../config.ts'
+import { join } from 'node:path'
+import type { Archiver } from '../archive/identify.ts'
 import { type Life, readLife } from '../postgres/life.ts'
 
 /** How often it is looked at, in milliseconds. */
@@ -17,15 +18,13 @@ export interface Lifetime {
 
 /**
  * Of a worker for the server that runs on a data directory. It is over when that server's life is,
- * its data directory is gone, or pgarch's program or configuration is not what it was; and when that
- * server adopts orphans. Undefined when there is no such server.
+ * its data directory is gone, or pgarch's program, its configuration or the membership is not what it
+ * was; and when that server adopts orphans. Undefined when there is no such server.
  */
-export async function watchLifetime(
-  dataDirectory: string,
-  config: Config,
-): Promise<Lifetime | undefined> {
-  const life = await currentLife(dataDirectory)
-  const versions = await versionsOf(config)
+export async function watchLifetime(archiver: Archiver): Promise<Lifetime | undefined> {
+  const { path } = archiver.dataDirectory
+  const life = await currentLife(path)
+  const versions = await versionsOf(archiver)
   let over = false
   let looked = performance.now()
   if (life === undefined) return undefined
@@ -38,8 +37,7 @@ export async function watchLifetime(
     async look() {
       if (performance.now() - looked < interval) return
       looked = performance.now()
-      over ||=
-        (await currentLife(dataDirectory)) !== life || (await versionsOf(config)) !== versions
+      over ||= (await currentLife(path)) !== life || (await versionsOf(archiver)) !== versions
     },
   }
 }
@@ -67,8 +65,9 @@ async function isAdoptedBy({ postmasterPid }: Life): Promise<boolean> {
 }
 
 /** Of what this process was started from: another file in its place is another version. */
-async function versionsOf(config: Config): Promise<string> {
-  const files = [process.argv[1], config.file].filter((file) => file !== undefined)
+async function versionsOf({ config, stateDirectory }: Archiver): Promise<string> {
+  const member = join(stateDirectory, 'member.json')
+  const files = [process.argv[1], config.file, member].filter((file) => file !== undefined)
   const versions = await Promise.all(
     files.map((file) =>
       stat(file).then(

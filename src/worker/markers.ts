@@ -1,78 +1,112 @@
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { markersOf } from '../archive/marker.ts'
 import { removeIfThere } from '../fs/durable.ts'
-import { hasCode } from '../fs/errors.ts'
+import { fileError, hasCode } from '../fs/errors.ts'
 
 /**
  * What the worker tells the launcher, in the state directory, below a directory named by the server's
  * life, so that nothing of it outlives that life: `pushed/<life>/<file>`, the marker, says that the file
  * is archived, `failed/<life>/<file>` that it is not. In either lie the lines that push is to write into
- * the server's log, of which a marker mostly has none. Whoever waits at `bell/<file>`, a FIFO, is woken. None of it needs to be durable: a crash of the machine ends the
- * life too. bin/pgarch reads it.
+ * the server's log, of which a marker mostly has none. Whoever waits at `bell/<file>`, a FIFO, is woken.
+ * None of it needs to be durable: a crash of the machine ends the life too. bin/pgarch reads it. Every
+ * method rejects with `unusable` when it cannot be written.
  */
 export interface Markers {
   has(walName: string): boolean
+  /** Takes back as well the reasons that others were not archived for, unless they are their own. */
   pushed(walName: string, lines: readonly string[]): Promise<void>
-  failed(walName: string, lines: readonly string[]): Promise<void>
-  /** Removes the markers of files that PostgreSQL no longer asks for. */
-  keepOnly(readyFiles: ReadonlySet<string>): Promise<void>
+  failed(
+    walName: string,
+    lines: readonly string[],
+    why: 'by itself' | 'in an outage',
+  ): Promise<void>
+  /** Removes the markers of files that PostgreSQL no longer asks for, by a new list of those it does. */
+  keepOnly(list: () => Promise<readonly string[]>): Promise<void>
 }
 
 export async function openMarkers(stateDirectory: string, life: string): Promise<Markers> {
-  const [pushedFolder, failedFolder, bellFolder] = await Promise.all([
-    makeLifeFolder(join(stateDirectory, 'pushed'), life),
-    makeLifeFolder(join(stateDirectory, 'failed'), life),
-    makeFolder(join(stateDirectory, 'bell')),
-  ])
-  const known = new Set(await readdir(pushedFolder))
+  const pushedFolder = await makeLifeFolder(markersOf(stateDirectory, life))
+  const failedFolder = await makeLifeFolder(join(stateDirectory, 'failed', life))
+  const bellFolder = await makeFolder(join(stateDirectory, 'bell'))
+  const known = new Set(await namesIn(pushedFolder))
+  /** Files that failed, and by all that is known not because of themselves. */
+  const inOutage = new Set<string>()
+  // What another worker met may have passed.
+  for (const walName of await namesIn(failedFolder))
+    await removeIfThere(join(failedFolder, walName))
+
   return {
     has: (walName) => known.has(walName),
     async pushed(walName, lines) {
-      await writeLines(pushedFolder, walName, lines)
+      await write(pushedFolder, walName, lines)
       known.add(walName)
-      await removeIfThere(join(failedFolder, walName))
+      await ring(join(bellFolder, walName))
+      for (const name of [walName, ...inOutage]) await removeIfThere(join(failedFolder, name))
+      inOutage.clear()
+    },
+    async failed(walName, lines, why) {
+      await write(failedFolder, walName, lines)
+      if (why === 'in an outage') inOutage.add(walName)
       await ring(join(bellFolder, walName))
     },
-    async failed(walName, lines) {
-      await writeLines(failedFolder, walName, lines)
-      await ring(join(bellFolder, walName))
-    },
-    async keepOnly(readyFiles) {
-      for (const walName of known) {
-        if (readyFiles.has(walName)) continue
+    async keepOnly(list) {
+      // Before the list is made: who begins to wait after it waits for a file that it may lack.
+      const archived = [...known]
+      const others = await Promise.all(
+        [failedFolder, bellFolder].map(async (folder) =>
+          (await namesIn(folder)).map((walName) => ({ folder, walName })),
+        ),
+      )
+      const ready = new Set(await list())
+      for (const walName of archived.filter((name) => !ready.has(name))) {
         await removeIfThere(join(pushedFolder, walName))
         known.delete(walName)
       }
-      for (const folder of [failedFolder, bellFolder]) {
-        for (const walName of await readdir(folder)) {
-          if (!readyFiles.has(walName)) await removeIfThere(join(folder, walName))
-        }
+      for (const { folder, walName } of others.flat()) {
+        if (!ready.has(walName)) await removeIfThere(join(folder, walName))
       }
     },
   }
 }
 
 /** Without those of other lives, which nobody reads any more. */
-async function makeLifeFolder(parent: string, life: string): Promise<string> {
-  await makeFolder(parent)
-  for (const name of await readdir(parent)) {
-    if (name !== life) await rm(join(parent, name), { recursive: true, force: true })
+async function makeLifeFolder(path: string): Promise<string> {
+  const parent = await makeFolder(dirname(path))
+  for (const name of await namesIn(parent)) {
+    if (name === basename(path)) continue
+    const other = join(parent, name)
+    await rm(other, { recursive: true, force: true }).catch((thrown) => {
+      throw fileError('remove directory', other, thrown)
+    })
   }
-  return await makeFolder(join(parent, life))
+  return await makeFolder(path)
 }
 
 async function makeFolder(path: string): Promise<string> {
-  await mkdir(path, { mode: 0o700, recursive: true })
+  await mkdir(path, { mode: 0o700, recursive: true }).catch((thrown) => {
+    throw fileError('create directory', path, thrown)
+  })
   return path
 }
 
-/** All at once: the launcher never meets half of them. */
-async function writeLines(folder: string, name: string, lines: readonly string[]): Promise<void> {
-  const file = join(folder, name)
-  const written = lines.length === 0 ? file : join(folder, `.${name}`)
-  await writeFile(written, lines.map((line) => `${line}\n`).join(''), { mode: 0o600 })
-  if (written !== file) await rename(written, file)
+async function namesIn(folder: string): Promise<string[]> {
+  return await readdir(folder).catch((thrown) => {
+    throw fileError('read directory', folder, thrown)
+  })
+}
+
+/** All at once: the launcher never meets half of the lines. */
+async function write(folder: string, walName: string, lines: readonly string[]): Promise<void> {
+  const file = join(folder, walName)
+  const written = lines.length === 0 ? file : join(folder, `.${walName}`)
+  try {
+    await writeFile(written, lines.map((line) => `${line}\n`).join(''), { mode: 0o600 })
+    if (written !== file) await rename(written, file)
+  } catch (thrown) {
+    throw fileError('write file', file, thrown)
+  }
 }
 
 /** Opening a FIFO for writing without waiting fails where nobody reads: then nobody is waiting. */
@@ -85,6 +119,8 @@ async function ring(bell: string): Promise<void> {
       await fifo.close()
     }
   } catch (thrown) {
-    if (!hasCode(thrown, 'ENOENT', 'ENXIO', 'EPIPE')) throw thrown
+    if (!hasCode(thrown, 'ENOENT', 'ENXIO', 'EPIPE', 'EAGAIN')) {
+      throw fileError('write to', bell, thrown)
+    }
   }
 }

@@ -1,9 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { archiveFile } from '../archive/archive-file.ts'
+import { drainSome } from '../archive/drain.ts'
+import { concernsOneFile } from '../archive/drain-file.ts'
 import { type Archiver, rememberFailures, withArchiver } from '../archive/identify.ts'
 import { takeLock } from '../archive/worker-lock.ts'
 import type { Config } from '../config.ts'
+import { removeIfThere } from '../fs/durable.ts'
 import { collectTroubles, log } from '../log.ts'
 import { watchReadyFiles } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
@@ -30,7 +33,8 @@ interface Work {
  * Archives what PostgreSQL has ready, many files at once over kept connections, ahead of its asking,
  * and leaves a marker for each. Resolves when it has been idle for long, when there is another worker,
  * or when its time is over: the server's life has ended, pgarch or its configuration has changed, or
- * the cluster is stopped. It can be killed at any time.
+ * the cluster is stopped. It can be killed at any time. What is still on its way in the end may hang,
+ * and is waited for when the next worker can have begun.
  */
 export async function runWorker(request: WorkerRequest, config: Config): Promise<void> {
   closeInherited()
@@ -38,12 +42,13 @@ export async function runWorker(request: WorkerRequest, config: Config): Promise
     const { dataDirectory, stateDirectory, means } = archiver
     const lock = await takeLock(stateDirectory)
     if (lock === undefined) return
+    const pidFile = join(stateDirectory, 'worker.pid')
     try {
-      const lifetime = await watchLifetime(dataDirectory.path, config)
+      const lifetime = await watchLifetime(archiver)
       if (lifetime === undefined) return
       const markers = await openMarkers(stateDirectory, lifetime.life)
       const queue = readyQueue(dataDirectory.path, markers, request.except)
-      await writeFile(join(stateDirectory, 'worker.pid'), `${process.pid}\n`, { mode: 0o600 })
+      await writeFile(pidFile, `${process.pid}\n`, { mode: 0o600 })
       // To drop WAL is for a push by itself, which asks in that very call.
       const dropWal = async () => {
         lifetime.end()
@@ -56,6 +61,7 @@ export async function runWorker(request: WorkerRequest, config: Config): Promise
         lifetime,
       })
     } finally {
+      await removeIfThere(pidFile)
       lock.close()
     }
   })
@@ -75,13 +81,19 @@ async function work(on: Work): Promise<void> {
     return true
   })
   let lastWork = performance.now()
+  let failure: { error: unknown } | undefined
   try {
     while (!lifetime.isOver()) {
       while (lanes.size < most) {
         const walName = await queue.next()
         if (walName === undefined) break
         lastWork = performance.now()
-        const lane = archiveOne(walName, on).finally(() => lanes.delete(lane))
+        const lane = archiveOne(walName, on)
+          .catch((error: unknown) => {
+            failure ??= { error }
+            lifetime.end()
+          })
+          .finally(() => lanes.delete(lane))
         lanes.add(lane)
       }
       if (lanes.size === 0 && performance.now() - lastWork > config.workerIdle) return
@@ -90,29 +102,36 @@ async function work(on: Work): Promise<void> {
       await lifetime.look()
       keepLogSmall()
     }
-    await Promise.all(lanes)
   } finally {
     bell.close()
   }
+  if (failure !== undefined) throw failure.error
 }
 
-async function archiveOne(walName: string, { archiver, markers, queue, lifetime }: Work) {
+/** Rejects only when it cannot tell the launcher. */
+async function archiveOne(walName: string, on: Work): Promise<void> {
+  const { archiver, markers, queue, lifetime } = on
   const isStillReady = () => isReady(archiver.dataDirectory.path, walName)
   const file = { walPath: join('pg_wal', walName), walName, isStillReady }
   const troubles: string[] = []
-  await collectTroubles(troubles, async () => {
+  const archived = await collectTroubles(troubles, async () => {
     try {
-      await archiveFile(archiver, file)
-      if (await isStillReady()) await markers.pushed(walName, troubles)
-      queue.done(walName, 'pushed')
+      return await archiveFile(archiver, file)
     } catch (error) {
-      // A push that asked for itself was faster, and the file is gone.
-      if (!(await isStillReady())) return queue.done(walName, 'pushed')
-      queue.done(walName, 'failed')
-      log.error(error)
-      // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves.
-      if (!lifetime.isOver()) await markers.failed(walName, troubles)
+      // Else a push that asked for itself was faster, and the file is gone.
+      if (await isStillReady()) log.error(error)
+      return concernsOneFile(error) ? 'stuck' : 'failed'
     }
   })
+  // Of a stopped cluster, whose WAL is dropped by pushes that ask for themselves, nothing is told.
+  const wanted = archived !== 'gone' && !lifetime.isOver() && (await isStillReady())
+  const failed = archived === 'stuck' || archived === 'failed'
+  if (wanted && failed) {
+    await markers.failed(walName, troubles, archived === 'stuck' ? 'by itself' : 'in an outage')
+  } else if (wanted) {
+    await markers.pushed(walName, troubles)
+  }
+  queue.done(walName, failed && (await isStillReady()) ? archived : 'pushed')
+  if (archived === 'on a path') await drainSome(archiver)
   await rememberFailures(archiver)
 }

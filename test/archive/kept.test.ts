@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type Kept, keep, keepSeveral } from '../../src/archive/kept.ts'
-import { PgarchError } from '../../src/errors.ts'
+import { type Failure, PgarchError } from '../../src/errors.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -25,8 +25,7 @@ function scope(keeping: typeof keep = keep): { events: string[]; kept: Kept<numb
   return { events, kept }
 }
 
-const failing = (failure: 'unreachable' | 'unusable') => () =>
-  Promise.reject(new PgarchError(failure, 'no'))
+const failing = (failure: Failure) => () => Promise.reject(new PgarchError(failure, 'no'))
 
 it('is opened once for many, at once and in turn, and closed when nobody came for a while', async () => {
   const { events, kept } = scope()
@@ -57,23 +56,43 @@ it('one that does not answer is replaced for the next, and closed after its last
   expect(events).toEqual(['open 1', 'open 2', 'close 1'])
 })
 
-it('one that answers, if only that it cannot, is kept', async () => {
-  const { events, kept } = scope()
-  await expect(kept.use(failing('unusable'))).rejects.toThrow('no')
-  await kept.use(async () => {})
-  expect(events).toEqual(['open 1'])
-})
+it.each(['refused', 'conflict', 'damaged'] as const)(
+  'one that answers, if only with %s, is kept',
+  async (failure) => {
+    const { events, kept } = scope()
+    await expect(kept.use(failing(failure))).rejects.toThrow('no')
+    await kept.use(async () => {})
+    expect(events).toEqual(['open 1'])
+  },
+)
 
-it('a failure to open reaches who wanted it, and the next tries again', async () => {
-  let tries = 0
-  const kept = keep<number>(async (use) => {
-    if (++tries === 1) throw new PgarchError('unreachable', 'down')
-    return await use(tries)
-  }, 1000)
-  await expect(kept.use(async () => {})).rejects.toThrow('down')
-  expect(await kept.use(async (number) => number)).toBe(2)
+it('one that was lost while nobody used it is replaced before anybody meets it', async () => {
+  const lost = new Set<number>()
+  let number = 0
+  const kept = keep<number>(
+    (use) => use(++number),
+    1000,
+    (one) => lost.has(one),
+  )
+  expect(await kept.use(async (one) => one)).toBe(1)
+  lost.add(1)
+  expect(await kept.use(async (one) => one)).toBe(2)
   await kept.close()
 })
+
+it.each(['unreachable', 'unusable'] as const)(
+  'a failure to open, %s, reaches who wanted it, and the next tries again',
+  async (failure) => {
+    let tries = 0
+    const kept = keep<number>(async (use) => {
+      if (++tries === 1) throw new PgarchError(failure, 'down')
+      return await use(tries)
+    }, 1000)
+    await expect(kept.use(async () => {})).rejects.toThrow('down')
+    expect(await kept.use(async (number) => number)).toBe(2)
+    await kept.close()
+  },
+)
 
 it('of several, each has one to itself; the last used is taken first, and others come to rest', async () => {
   const { events, kept } = scope((use, idle) => keepSeveral(use, idle, 2))

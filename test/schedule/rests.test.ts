@@ -75,3 +75,10 @@ describe('nothing rests', () => {
     },
   )
 })
+
+it('what fails for many files at once is one failure', async () => {
+  const rests = await at(noon)
+  for (let lane = 0; lane < 8; lane++) rests.note('berlin', 'failed')
+  await rests.save()
+  expect(await isResting(noon + 30 * seconds)).toBe(false)
+})

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openMarkers } from '../../src/worker/markers.ts'
@@ -58,9 +58,84 @@ it('gives out each file once, until it is done or failed, and a failed one after
   queue.done(segment(2), 'pushed')
   queue.done(segment(1), 'failed')
   expect(await queue.next()).toBeUndefined()
-  vi.advanceTimersByTime(1001)
+  vi.advanceTimersByTime(2001)
   expect(await queue.next()).toBe(segment(1))
   expect(await queue.next()).toBeUndefined()
+})
+
+it('a file that fails is not tried twice in a row, so that it alone holds up nobody', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  for (let number = 1; number <= 3; number++) ready(segment(number))
+  const { queue, markers } = await open()
+  expect(await queue.next()).toBe(segment(1))
+  queue.done(segment(1), 'failed')
+  vi.advanceTimersByTime(1001)
+  expect(await queue.next()).toBe(segment(2))
+  await markers.pushed(segment(2), [])
+  queue.done(segment(2), 'pushed')
+  expect(await queue.next()).toBe(segment(3))
+})
+
+it('in an outage one file is tried now and then, in turns, whatever waits', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  for (let number = 1; number <= 9; number++) ready(segment(number))
+  const { queue } = await open()
+  const tried: string[] = []
+  for (let second = 0; second < 60; second++) {
+    for (let name = await queue.next(); name !== undefined; name = await queue.next()) {
+      tried.push(name)
+      queue.done(name, 'failed')
+    }
+    vi.advanceTimersByTime(1000)
+  }
+  expect(tried.length).toBeLessThan(16)
+  expect(tried.slice(0, 4)).toEqual([segment(1), segment(2), segment(1), segment(2)])
+})
+
+it('one in a conflict rests longer and longer, and the others go on at once', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  ready(segment(1))
+  const { queue, markers } = await open()
+  let times = 0
+  for (let second = 0; second < 300; second++) {
+    const name = await queue.next()
+    if (name === segment(1)) {
+      times++
+      queue.done(segment(1), 'stuck')
+      ready(segment(2))
+      expect(await queue.next()).toBe(segment(2))
+      await markers.pushed(segment(2), [])
+      queue.done(segment(2), 'pushed')
+      rmSync(statusFile(segment(2)))
+    }
+    vi.advanceTimersByTime(1000)
+  }
+  expect(times).toBeLessThan(12)
+})
+
+it('takes the reasons of an outage back when one is archived, but not those of a conflict', async () => {
+  const { markers } = await open()
+  const reasons = () => readdirSync(join(folder.path, 'failed', 'life')).sort()
+  await markers.failed(segment(1), ['down'], 'in an outage')
+  await markers.failed(segment(2), ['other content'], 'by itself')
+  await markers.failed(segment(3), ['down'], 'in an outage')
+  expect(reasons()).toEqual([segment(1), segment(2), segment(3)])
+  await markers.pushed(segment(3), [])
+  expect(reasons()).toEqual([segment(2)])
+  await open()
+  expect(reasons()).toEqual([])
+})
+
+it('leaves a bell, and a marker, that came while the directory was listed', async () => {
+  const { markers } = await open()
+  const bell = join(folder.path, 'bell', segment(2))
+  await markers.keepOnly(async () => {
+    writeFileSync(bell, '')
+    await markers.pushed(segment(3), [])
+    return [segment(1)]
+  })
+  expect(existsSync(bell)).toBe(true)
+  expect(markers.has(segment(3))).toBe(true)
 })
 
 it('a backlog is listed once; a history that comes meanwhile overtakes', async () => {
