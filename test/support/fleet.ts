@@ -76,6 +76,8 @@ export async function startFleet(
     PGARCH_STATE_DIR: makeFolder(folder, 'state'),
     PGARCH_SSH_IDENTITY: keys.identity,
     PGARCH_FETCH_PATIENCE: '2s',
+    // It archives ahead of pushes, and speaks in a log of its own: for those who ask for it.
+    PGARCH_PUSH_WORKER: 'off',
     ...options.environment,
   }
   const archiveCommand = `"${program}" push %p %f`
