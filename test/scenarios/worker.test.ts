@@ -198,7 +198,7 @@ describe.runIf(canUnshare)('a server that is process 1, as in a container', () =
   /** A server on the data directory of one that was stopped, as process 1 of a namespace. */
   async function startAsFirst(primary: Server): Promise<() => Promise<void>> {
     await primary.stop('fast')
-    await waitFor('the worker of that life ends', () => workerOf(primary) === undefined)
+    await untilWorkerEnds(fleet, primary)
     const { bin } = primary.version
     const { uid, gid } = asUnprivileged()
     const drop =
