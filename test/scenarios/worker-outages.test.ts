@@ -69,7 +69,10 @@ async function pathOf(cluster: string, walName: string): Promise<string | undefi
   return copies.find(({ file }) => file === walName)?.path
 }
 
-const journal = (server: Server) => readdirSync(stateOf(fleet, server, 'journal'))
+const journal = (server: Server) =>
+  readdirSync(stateOf(fleet, server, 'journal'), { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.json'),
+  )
 
 it('a path dies with a backlog before it: the next takes over, and in time it is used again', async () => {
   const { primary, worker } = await startPrimary('takeover', ['remote', 'near'])
@@ -167,7 +170,7 @@ it('without a path, the worker fills the local archive, and it drains it when th
   await untilNothingWaits(host.primary)
   expect((await host.listed()).length).toBe(6)
   expect(workerLog(fleet, host.primary)).toContain('is archived on this host alone')
-  expect(host.primary.log()).not.toContain('is archived on this host alone')
+  expect(host.primary.log()).toContain('is archived on this host alone')
 
   await host.plugIn()
   await waitFor('it is drained', async () => {
