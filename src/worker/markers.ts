@@ -16,8 +16,11 @@ export interface Markers {
   has(walName: string): boolean
   pushed(walName: string): Promise<void>
   failed(walName: string, error: PgarchError): Promise<void>
-  /** Removes the markers of files that PostgreSQL no longer asks for. */
-  keepOnly(readyFiles: ReadonlySet<string>): Promise<void>
+  /**
+   * Removes the markers of files that PostgreSQL no longer asks for, and resolves to those for which
+   * it does. They are listed after the markers: a file that becomes ready meanwhile keeps its own.
+   */
+  keepOnly(listReady: () => Promise<string[]>): Promise<string[]>
 }
 
 export async function openMarkers(stateDirectory: string, life: string): Promise<Markers> {
@@ -40,17 +43,24 @@ export async function openMarkers(stateDirectory: string, life: string): Promise
       await writeFile(join(failedFolder, walName), `${lines.join('\n')}\n`, { mode: 0o600 })
       await ring(join(bellFolder, walName))
     },
-    async keepOnly(readyFiles) {
-      for (const walName of known) {
+    async keepOnly(listReady) {
+      const marked = [...known]
+      const folders = [failedFolder, bellFolder].map(async (folder) =>
+        (await readdir(folder)).map((walName) => [folder, walName] as const),
+      )
+      const others = (await Promise.all(folders)).flat()
+
+      const ready = await listReady()
+      const readyFiles = new Set(ready)
+      for (const walName of marked) {
         if (readyFiles.has(walName)) continue
         await removeIfThere(join(pushedFolder, walName))
         known.delete(walName)
       }
-      for (const folder of [failedFolder, bellFolder]) {
-        for (const walName of await readdir(folder)) {
-          if (!readyFiles.has(walName)) await removeIfThere(join(folder, walName))
-        }
+      for (const [folder, walName] of others) {
+        if (!readyFiles.has(walName)) await removeIfThere(join(folder, walName))
       }
+      return ready
     },
   }
 }

@@ -37,8 +37,7 @@ export function readyQueue(
   if (except !== undefined) restsUntil.set(except, performance.now() + pause.longest)
 
   async function list(): Promise<void> {
-    const ready = await listReadyFiles(dataDirectory)
-    await markers.keepOnly(new Set(ready))
+    const ready = await markers.keepOnly(() => listReadyFiles(dataDirectory))
     listed = ready.filter((name) => !markers.has(name)).reverse()
   }
 
