@@ -22,8 +22,11 @@ export interface Markers {
     lines: readonly string[],
     why: 'by itself' | 'in an outage',
   ): Promise<void>
-  /** Removes the markers of files that PostgreSQL no longer asks for, by a new list of those it does. */
-  keepOnly(list: () => Promise<readonly string[]>): Promise<void>
+  /**
+   * Removes the markers of files that PostgreSQL no longer asks for, and resolves to those for which
+   * it does. They are listed after the markers: a file that becomes ready meanwhile keeps its own.
+   */
+  keepOnly(list: () => Promise<string[]>): Promise<string[]>
 }
 
 export async function openMarkers(stateDirectory: string, life: string): Promise<Markers> {
@@ -52,21 +55,22 @@ export async function openMarkers(stateDirectory: string, life: string): Promise
       await ring(join(bellFolder, walName))
     },
     async keepOnly(list) {
-      // Before the list is made: who begins to wait after it waits for a file that it may lack.
       const archived = [...known]
       const others = await Promise.all(
         [failedFolder, bellFolder].map(async (folder) =>
           (await namesIn(folder)).map((walName) => ({ folder, walName })),
         ),
       )
-      const ready = new Set(await list())
-      for (const walName of archived.filter((name) => !ready.has(name))) {
+      const ready = await list()
+      const wanted = new Set(ready)
+      for (const walName of archived.filter((name) => !wanted.has(name))) {
         await removeIfThere(join(pushedFolder, walName))
         known.delete(walName)
       }
       for (const { folder, walName } of others.flat()) {
-        if (!ready.has(walName)) await removeIfThere(join(folder, walName))
+        if (!wanted.has(walName)) await removeIfThere(join(folder, walName))
       }
+      return ready
     },
   }
 }

@@ -47,11 +47,7 @@ export function readyQueue(
 
   async function list(): Promise<void> {
     listed = []
-    let ready: string[] = []
-    await markers.keepOnly(async () => {
-      ready = await listReadyFiles(dataDirectory)
-      return ready
-    })
+    const ready = await markers.keepOnly(() => listReadyFiles(dataDirectory))
     // What was hurried meanwhile stays in front.
     listed = [...ready.filter((name) => !markers.has(name)).reverse(), ...listed]
     const known = new Set(ready)

@@ -156,7 +156,8 @@ it('the scheduling database stops under load and comes back: all is recorded, on
      where c.wal_name = any ($1)`,
     [waiting],
   )
-  expect(calls).toEqual({ files: waiting.length, transactions: 1 })
+  expect(calls?.files).toBe(waiting.length)
+  expect(calls?.transactions).toBeLessThan(waiting.length / 2)
   expect(workerOf(fleet, primary)).toBe(worker)
 })
 

@@ -177,3 +177,19 @@ it('another life begins without the markers of the last one', async () => {
   expect(next.has(segment(1))).toBe(false)
   expect((await openMarkers(folder.path, 'life')).has(segment(1))).toBe(false)
 })
+
+it('what was left for a file that became ready while the directory was listed stays', async () => {
+  const { markers } = await open()
+  const bell = join(folder.path, 'bell', segment(2))
+  const listReady = async () => {
+    writeFileSync(bell, '')
+    await markers.pushed(segment(3))
+    return [segment(1)]
+  }
+  await markers.pushed(segment(4))
+  expect(await markers.keepOnly(listReady)).toEqual([segment(1)])
+  expect(existsSync(bell)).toBe(true)
+  expect([segment(3), segment(4)].map(markers.has)).toEqual([true, false])
+  await markers.keepOnly(async () => [])
+  expect(existsSync(bell)).toBe(false)
+})
