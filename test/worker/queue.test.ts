@@ -183,10 +183,10 @@ it('what was left for a file that became ready while the directory was listed st
   const bell = join(folder.path, 'bell', segment(2))
   const listReady = async () => {
     writeFileSync(bell, '')
-    await markers.pushed(segment(3))
+    await markers.pushed(segment(3), [])
     return [segment(1)]
   }
-  await markers.pushed(segment(4))
+  await markers.pushed(segment(4), [])
   expect(await markers.keepOnly(listReady)).toEqual([segment(1)])
   expect(existsSync(bell)).toBe(true)
   expect([segment(3), segment(4)].map(markers.has)).toEqual([true, false])
