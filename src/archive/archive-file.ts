@@ -34,10 +34,10 @@ export type Archived = 'on a path' | 'in the local archive' | 'passed over' | 'g
  * step can be repeated, so PostgreSQL's own retry is all the recovery there is.
  */
 export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<Archived> {
-  const { dataDirectory, member, config } = archiver
+  const { dataDirectory, member, reading } = archiver
   await checkWalPath(dataDirectory, ready.walPath)
   const walPath = resolve(dataDirectory.path, ready.walPath)
-  const file = await checkWalFile(walPath, ready.walName, member, config.compressionLevel)
+  const file = await checkWalFile(walPath, ready.walName, member, reading)
   if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return 'gone'
   try {
     return await archive(archiver, file)

@@ -6,7 +6,9 @@ import { type DataDirectory, openDataDirectory } from '../postgres/data-director
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
+import { ownHashing } from './hashing.ts'
 import { type Means, openMeans } from './means.ts'
+import type { Reading } from './read-once.ts'
 
 /** Who archives, and with what: the same for every file of a data directory. */
 export interface Archiver {
@@ -15,6 +17,7 @@ export interface Archiver {
   readonly stateDirectory: string
   readonly rests: Rests
   readonly means: Means
+  readonly reading: Reading
   readonly config: Config
 }
 
@@ -69,5 +72,6 @@ async function identify(path: string, config: Config): Promise<Archiver> {
   await removeUnfinished(stateDirectory)
   const rests = await openRests(stateDirectory)
   const means = openMeans(stateDirectory, member, config)
-  return { dataDirectory, member, stateDirectory, rests, means, config }
+  const reading = { hashing: ownHashing, level: config.compressionLevel, unused: [] }
+  return { dataDirectory, member, stateDirectory, rests, means, reading, config }
 }

@@ -10,6 +10,7 @@ import { removeIfThere } from '../fs/durable.ts'
 import { collectTroubles, log } from '../log.ts'
 import { watchReadyFiles } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
+import { hashOnThread } from './hash-thread.ts'
 import { type Lifetime, watchLifetime } from './lifetime.ts'
 import { keepLogSmall } from './log-size.ts'
 import { type Markers, openMarkers } from './markers.ts'
@@ -55,7 +56,11 @@ export async function runWorker(request: WorkerRequest, config: Config): Promise
         return false
       }
       await work({
-        archiver: { ...archiver, means: { ...means, dropWal } },
+        archiver: {
+          ...archiver,
+          means: { ...means, dropWal },
+          reading: { ...archiver.reading, hashing: hashOnThread() },
+        },
         markers,
         queue,
         lifetime,
