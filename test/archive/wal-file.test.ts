@@ -55,9 +55,9 @@ const unpacked = (frame: readonly Uint8Array[] | undefined) =>
 describe.each([
   ['where it is asked for', () => ownHashing],
   ['on a thread', hashOnThread],
-])('hashed %s', (_where, open) => {
+])('hashed %s', (_where, hashing) => {
   beforeAll(() => {
-    reading = { hashing: open(), level: 1, unused: [] }
+    reading = { hashing: hashing(), level: 1, unused: [] }
   })
 
   it('digest and frame are of the content, also of many files that are read at once', async () => {
