@@ -96,22 +96,31 @@ function makeConnection(client: Client, server: string, settings: ScheduleSettin
   client.on('end', () => {
     isLost = true
   })
+  let turn: Promise<unknown> = Promise.resolve()
+
+  async function run<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+    try {
+      const values = parameters.length > 0 ? [...parameters] : undefined
+      const answer = client.query(sql, values)
+      const results = await (limit === undefined ? answer : within(answer, limit))
+      const last = Array.isArray(results) ? results.at(-1) : results
+      return last.rows as Row[]
+    } catch (thrown) {
+      throw scheduleFailure(thrown, server)
+    }
+  }
+
   return {
     schedule: {
       server,
       get isLost() {
         return isLost
       },
-      async query<Row>(sql: string, parameters: readonly unknown[] = []) {
-        try {
-          const values = parameters.length > 0 ? [...parameters] : undefined
-          const answer = client.query(sql, values)
-          const results = await (limit === undefined ? answer : within(answer, limit))
-          const last = Array.isArray(results) ? results.at(-1) : results
-          return last.rows as Row[]
-        } catch (thrown) {
-          throw scheduleFailure(thrown, server)
-        }
+      query<Row>(sql: string, parameters: readonly unknown[] = []) {
+        // One at a time: a connection takes no second statement while it has one.
+        const mine = turn.then(() => run<Row>(sql, parameters))
+        turn = mine.catch(() => {})
+        return mine
       },
     },
     // Not awaited: nothing is left to say, and a server that hangs must not hold us up.

@@ -124,6 +124,23 @@ describe('calls', () => {
     expect(row).toEqual({ limit: '1s', name: 'pgarch push' })
   })
 
+  test('statements that are asked for at once are run one after another, also behind one that fails', async () => {
+    const warnings: string[] = []
+    const note = (warning: Error) => warnings.push(warning.message)
+    process.on('warning', note)
+    const answers = await withSchedule({ url: url('', primary), timeoutMilliseconds: 9000 }, (s) =>
+      Promise.allSettled([
+        s.query('select 1 as n from pg_sleep(0.1)'),
+        s.query('select nothing'),
+        s.query('select 2 as n'),
+      ]),
+    )
+    process.off('warning', note)
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(answers[2]).toMatchObject({ value: [{ n: 2 }] })
+    expect(warnings).toEqual([])
+  })
+
   test('options of the URL reach the server', async () => {
     const settings = { url: url('options=-c%20geqo%3Doff', primary), timeoutMilliseconds: 9000 }
     const show = () => withSchedule(settings, (schedule) => schedule.query('show geqo'))
