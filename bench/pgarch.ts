@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from '../scripts/build.ts'
@@ -19,6 +19,8 @@ export interface Pgarch {
   addPath(name: string, sshd?: { readonly server: Sshd; readonly port: number }): void
   /** Archives to the path, with all of the worker's settings at their defaults. */
   contender(name: string, path: string, more?: Contender['groups']): Contender
+  /** The same from another installation, which has ssh2's native add-on; undefined where npm built none. */
+  readonly native: Pgarch['contender'] | undefined
   /** Of the worker, after each drain over a path, in MB. */
   readonly memory: Map<string, number[]>
 }
@@ -43,6 +45,7 @@ export async function installPgarch(folder: string, identity: string): Promise<P
   const admin = (...words: string[]) =>
     run(launcher, words, { ...environment, PGARCH_SCHEDULE_URL: schedule.url('pgarch') })
   admin('init')
+  const nativeLauncher = installNative(folder, root)
   const memory = new Map<string, number[]>()
   const roots: string[] = []
   let state = ''
@@ -66,9 +69,14 @@ export async function installPgarch(folder: string, identity: string): Promise<P
       }
       admin(...words)
     },
-    contender: (name, path, more = {}) => ({
+    contender: contenderOf(launcher),
+    native: nativeLauncher === undefined ? undefined : contenderOf(nativeLauncher),
+  }
+
+  function contenderOf(from: string): Pgarch['contender'] {
+    return (name, path, more = {}) => ({
       name,
-      command: `${launcher} push %p %f`,
+      command: `${from} push %p %f`,
       groups: { worker, 'scheduling database': () => schedule.pid, ...more },
       async clear() {
         await endProcess(worker())
@@ -79,8 +87,20 @@ export async function installPgarch(folder: string, identity: string): Promise<P
         const megabytes = peakMemory(worker())
         if (megabytes !== undefined) memory.set(name, [...(memory.get(name) ?? []), megabytes])
       },
-    }),
+    })
   }
+}
+
+/** The bundle looks for the add-on beside itself. It fits the Node.js that it was built for alone. */
+function installNative(folder: string, root: string): string | undefined {
+  const addOn = 'crypto/build/Release/sshcrypto.node'
+  const built = join(checkout, 'node_modules/ssh2/lib/protocol', addOn)
+  if (!existsSync(built)) return undefined
+  const native = makeFolder(folder, 'pgarch-native')
+  cpSync(root, native, { recursive: true, verbatimSymlinks: true })
+  cpSync(built, join(native, 'dist', addOn))
+  makeReadable(native)
+  return join(native, 'bin', 'pgarch')
 }
 
 /** A hint: the process may have ended long ago. */

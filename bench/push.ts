@@ -54,6 +54,9 @@ export async function run(words: string[]): Promise<void> {
     ...(peer === undefined ? [] : [peer]),
     secureCopy(folder, sshd, sshd.identity, network),
     pgarch.contender('pgarch, SFTP', 'sftp', network),
+    ...(pgarch.native === undefined
+      ? []
+      : [pgarch.native('pgarch, SFTP, native crypto', 'sftp', network)]),
     pgarch.contender('pgarch, SFTP by a proxy, 0 ms', 'near', network),
     pgarch.contender('pgarch, SFTP by a proxy, 50 ms', 'far', network),
   ].filter(wanted)
