@@ -28,25 +28,25 @@ export interface Published {
  * place where two writers of one name meet.
  */
 export async function publish(publication: Publication, watch: Watch): Promise<Published> {
-  const { files, path, name, digest } = publication
-  const space = path.reserveBytes > 0 ? watch.step(files.space()) : undefined
-  space?.catch(() => {}) // it is awaited below, if it counts
-  const [, before] = await Promise.all([
-    watch.step(checkPathFile(files, path)),
-    watch.step(files.look(name)),
-  ])
-  if (before !== 'absent') return await alreadyThere(publication, before, watch)
-  if (space !== undefined) checkReserve(path, digest, await space)
+  const { files, path, name } = publication
+  const before = look(publication, watch)
+  before.catch(() => {}) // it is awaited below
+  // A distant file is opened meanwhile; nothing is written to it before the answer.
+  const [directory = ''] = ancestors(name)
+  const isHurried = files.keepsOrder && publication.knownDirectories.has(directory)
+  const there = isHurried ? 'absent' : await before
+  if (there !== 'absent') return await alreadyThere(publication, there, watch)
 
   const temporary = temporaryName(name)
   let storedBytes: number
   let link: 'linked' | 'exists'
   try {
-    storedBytes = await write(publication, temporary, watch)
+    storedBytes = await write(publication, temporary, before, watch)
     watch.signal.throwIfAborted()
     link = await giveName(publication, temporary, watch)
   } catch (thrown) {
     await files.unlink(temporary).catch(() => {}) // what went wrong before says more
+    if (thrown instanceof Taken) return await alreadyThere(publication, thrown.entry, watch)
     throw thrown
   }
   if (link === 'exists') {
@@ -57,6 +57,38 @@ export async function publish(publication: Publication, watch: Watch): Promise<P
     return await alreadyThere(publication, winner, watch)
   }
   return { outcome: 'stored', storedBytes }
+}
+
+/** What lies under the name, on what is found to be the path, and to have room. */
+async function look(publication: Publication, watch: Watch): Promise<Entry | 'absent'> {
+  const { files, path, name, digest } = publication
+  const space = path.reserveBytes > 0 ? watch.step(files.space()) : undefined
+  space?.catch(() => {}) // it is awaited below, if it counts
+  const [, there] = await Promise.all([
+    watch.step(checkPathFile(files, path)),
+    watch.step(files.look(name)),
+  ])
+  if (there === 'absent' && space !== undefined) checkReserve(path, digest, await space)
+  return there
+}
+
+/** Ends a write that has not begun. */
+class Taken extends Error {
+  readonly entry: Entry
+
+  constructor(entry: Entry) {
+    super('the name is taken')
+    this.entry = entry
+  }
+}
+
+async function* unlessTaken(
+  before: Promise<Entry | 'absent'>,
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void> {
+  const there = await before
+  if (there !== 'absent') throw new Taken(there)
+  yield* bytes
 }
 
 /** In this order. Where that is kept anyway, a distant path is waited for once, and not three times. */
@@ -74,17 +106,23 @@ async function giveName(
   return link
 }
 
-async function write(publication: Publication, temporary: string, watch: Watch): Promise<number> {
+async function write(
+  publication: Publication,
+  temporary: string,
+  before: Promise<Entry | 'absent'>,
+  watch: Watch,
+): Promise<number> {
   const { files, name, content, digest, compressionLevel, knownDirectories } = publication
   const [directory = ''] = ancestors(name)
   if (!knownDirectories.has(directory)) {
     // Not worth failing for: what dead writers left is only in the way of people.
     await watch.step(sweep(files, directory, publication.temporaryAge)).catch(() => {})
   }
-  const bytes = encode(content, digest, compressionLevel)
+  const bytes = unlessTaken(before, encode(content, digest, compressionLevel))
   const written = await files.create(temporary, bytes, watch)
   if (written !== 'no-directory') return written
 
+  await before
   knownDirectories.delete(directory)
   for (const missing of ancestors(name).toReversed().slice(1)) {
     await watch.step(files.makeDirectory(missing))

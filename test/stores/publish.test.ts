@@ -1,6 +1,7 @@
-import { linkSync } from 'node:fs'
+import { linkSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { FileAccess } from '../../src/stores/file-access.ts'
 import { FileStore } from '../../src/stores/file-store.ts'
 import { LocalFiles } from '../../src/stores/local-files.ts'
@@ -78,6 +79,68 @@ test('where the other side keeps the order, nothing is waited for between link, 
   await store.put(storedName(fingerprint, segment), content, digest)
   const last = steps.slice(steps.findIndex((step) => step.startsWith('link')))
   expect(last.map((step) => step.split(' ')[0])).toEqual(['link', 'unlink', 'sync', 'sync', 'sync'])
+})
+
+describe('a distant file is opened while the path is looked at', () => {
+  /** A store that has put one file, and so knows the directory. */
+  async function open(name: string) {
+    const root = makeFolder(folder.path, name)
+    const description = describePath(local, root)
+    await claim(local, description)
+    const files = new (class extends LocalFiles {
+      override readonly keepsOrder = true
+      /** Resolves to what is to be known of the path before anything is written. */
+      slowly: () => Promise<void> = async () => {}
+      override async readText(file: string) {
+        await this.slowly()
+        return await super.readText(file)
+      }
+    })(description)
+    const store = new FileStore(description, files, options, false)
+    const first = randomSample(1)
+    await store.put(storedName(fingerprint, segment), first.content, first.digest)
+    const directory = join(root, fingerprint, segment.slice(0, 16))
+    const temporary = () => readdirSync(directory).filter((file) => file.startsWith('.'))
+    return { root, files, store, first, directory, temporary }
+  }
+  const next = `${segment.slice(0, 23)}9`
+
+  test('and written to only once it is known to be the right one', async () => {
+    const { files, store, directory, temporary } = await open('opened')
+    const { content, digest } = randomSample(2)
+    let sizes: number[] = []
+    files.slowly = async () => {
+      await expect.poll(temporary).toHaveLength(1)
+      await sleep(100) // time enough for what must not happen
+      sizes = temporary().map((file) => statSync(join(directory, file)).size)
+      files.slowly = async () => {}
+    }
+    const sample = { ...digest, walName: next }
+    await store.put(storedName(fingerprint, next), content, sample)
+    expect(sizes).toEqual([0])
+  })
+
+  test('a path whose disk is gone gets nothing, and keeps nothing', async () => {
+    const { root, store, directory, temporary } = await open('unmounted')
+    rmSync(join(root, 'pgarch-path'))
+    const { content, digest } = randomSample(2)
+    const put = store.put(storedName(fingerprint, next), content, { ...digest, walName: next })
+    await expect(put).rejects.toMatchObject({ failure: 'unusable' })
+    expect(readdirSync(directory)).toEqual([`${segment}.zst`])
+    expect(temporary()).toEqual([])
+  })
+
+  test('what is there already is found, and nothing is left beside it', async () => {
+    const { store, first, temporary } = await open('taken')
+    const name = storedName(fingerprint, segment)
+    const again = await store.put(name, first.content, first.digest)
+    expect(again.outcome).toBe('already-stored')
+    const other = randomSample(3)
+    await expect(store.put(name, other.content, other.digest)).rejects.toMatchObject({
+      failure: 'conflict',
+    })
+    expect(temporary()).toEqual([])
+  })
 })
 
 /** The same access to files; what changes something is noted. */
