@@ -8,7 +8,7 @@ import { compare, lookAsDba, recover } from './recover.ts'
 import { readLog, type Scene } from './scene.ts'
 import { registerPrimary, setUpFleet, startMachines } from './set-up.ts'
 import { checkOutcome, describeOutcome, type Outcome } from './summary.ts'
-import { makeWorkplace, removeAllButLogs } from './workplace.ts'
+import { makeWorkplace, removeAllButLogs, untilNothingRuns } from './workplace.ts'
 
 /**
  * pgarch's main job, for real, in a throwaway folder: archiving under load while a path dies, and a
@@ -39,6 +39,7 @@ async function main(installation: string): Promise<number> {
   const scene: Scene = { workplace, shell, progress, running: [] }
   let status = await play(scene)
   if (await stopAll(scene, 'immediate')) {
+    await untilNothingRuns(workplace)
     removeAllButLogs(workplace)
     print('Nothing of it runs any more, and the data directories are removed. What stays:')
   } else {

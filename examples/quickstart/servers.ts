@@ -87,7 +87,7 @@ async function freePort(host: string): Promise<number> {
   }
 }
 
-async function waitFor(what: string, holds: () => boolean): Promise<void> {
+export async function waitFor(what: string, holds: () => boolean): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
     if (holds()) return
     await sleep(25)

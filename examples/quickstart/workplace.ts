@@ -1,9 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir, type UserInfo, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { PgarchError } from '../../src/errors.ts'
 import { dropToOwner } from '../../src/postgres/privileges.ts'
+import { waitFor } from './servers.ts'
 
 /** Where everything happens: a throwaway folder, of which only the logs stay. */
 export interface Workplace {
@@ -40,6 +50,21 @@ export function makeWorkplace(installation: string): Workplace {
   }
   const programs = [join(folder, 'installation', 'bin'), postgres, '/usr/bin', '/bin']
   return { folder, user: user.username, programs }
+}
+
+/** The worker ends by itself soon after its server, and so does what a push that was cut off left. */
+export async function untilNothingRuns({ folder }: Workplace): Promise<void> {
+  await waitFor('all processes end', () => !readdirSync('/proc').some(isOurs))
+
+  function isOurs(pid: string): boolean {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      return `${command} ${readlinkSync(`/proc/${pid}/cwd`)}`.includes(`${folder}/`)
+    } catch {
+      return false // it has just ended, or is somebody else's
+    }
+  }
 }
 
 export function removeAllButLogs({ folder }: Workplace): void {

@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, readlinkSync, utimesSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
-import { installation } from '../support/installation.ts'
+import { makeFolder } from '../support/folder.ts'
+import { installation, installLauncher } from '../support/installation.ts'
 import type { Server } from '../support/postgres.ts'
 import { asUnprivileged } from '../support/unprivileged.ts'
 import {
@@ -186,11 +187,16 @@ it('inherits no descriptor, and lives in a session of its own', async () => {
 })
 
 it('ends when another version of pgarch is installed, and the next push starts that', async () => {
+  // Its own: workers of other tests run from the one that all share.
+  const root = makeFolder(fleet.folder, 'installation')
+  cpSync(join(installation().root, 'dist'), join(root, 'dist'), { recursive: true })
+  installLauncher(root)
   const primary = await startPrimary('upgraded')
+  await setArchiveCommand(primary, `"${join(root, 'bin', 'pgarch')}" push %p %f`)
   await archiveSegment(primary)
   const pid = await untilWorking(fleet, primary)
   const now = new Date()
-  utimesSync(join(installation().root, 'dist', 'pgarch.cjs'), now, now)
+  utimesSync(join(root, 'dist', 'pgarch.cjs'), now, now)
   await waitFor('it ends', () => workerOf(fleet, primary) !== pid)
   await archiveSegment(primary)
   expect(await untilWorking(fleet, primary)).not.toBe(pid)
