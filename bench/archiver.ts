@@ -2,7 +2,7 @@ import { readdirSync, renameSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CpuTimes, cpuSince, cpuTimes, type Groups } from './measure.ts'
-import { postgresProgram, run, type Server, startServer } from './servers.ts'
+import { type Initialised, initialiseServer, postgresProgram, run, type Server } from './servers.ts'
 
 /** What archives, as PostgreSQL calls it. */
 export interface Contender {
@@ -23,10 +23,7 @@ export interface Drained {
 }
 
 /** A server that keeps every segment that it ever wrote, and archives when, and with what, it is told. */
-export async function startProduction(
-  folder: string,
-  environment: NodeJS.ProcessEnv,
-): Promise<Server> {
+export function initialiseProduction(folder: string): Promise<Initialised> {
   const settings = {
     archive_mode: 'on',
     archive_command: 'false',
@@ -37,7 +34,7 @@ export async function startProduction(
     autovacuum: 'off',
     fsync: 'off',
   }
-  return await startServer(folder, 'production', settings, environment)
+  return initialiseServer(folder, 'production', settings)
 }
 
 /** Full segments, of what pgbench writes; resolves to their names once they are held. */
@@ -79,12 +76,9 @@ export async function drain(
   contender: Contender,
   segments: readonly string[],
 ): Promise<Drained> {
-  // Empty holds WAL as `false` does, but for the second that the archiver waits after a failure.
   await server.configure({ archive_command: '' })
   await contender.clear()
-  for (const file of statusFiles(server, '.ready')) setStatus(server, file, '.ready', '.done')
-  await sleep(200)
-  for (const segment of segments) setStatus(server, segment, '.done', '.ready')
+  await makeReady(server, segments)
   run('sync', [])
   const groups = { server: () => server.pid, ...contender.groups }
   const done = archived(server, segments)
@@ -103,6 +97,30 @@ export async function drain(
       Object.entries(used).map(([name, time]) => [name, time / segments.length]),
     ),
   }
+}
+
+/** Has the segments archived, as if they never had been before. */
+export async function archive(
+  server: Server,
+  command: string,
+  segments: readonly string[],
+): Promise<void> {
+  await server.configure({ archive_command: '' })
+  await makeReady(server, segments)
+  const done = archived(server, segments)
+  await server.configure({ archive_command: command })
+  await done
+  await server.configure({ archive_command: '' })
+}
+
+/**
+ * Nothing but the segments is to be archived, once a command is set: none holds WAL as `false` does, but
+ * for the second that the archiver waits after a failure.
+ */
+async function makeReady(server: Server, segments: readonly string[]): Promise<void> {
+  for (const file of statusFiles(server, '.ready')) setStatus(server, file, '.ready', '.done')
+  await sleep(200)
+  for (const segment of segments) setStatus(server, segment, '.done', '.ready')
 }
 
 /** Resolves when PostgreSQL has noted all of them as archived. */

@@ -1,5 +1,6 @@
 /** Runs a bench by its name: `npm run bench push`. bench/README.md says what is measured, and how. */
 const benches: Readonly<Record<string, () => Promise<{ run(words: string[]): Promise<void> }>>> = {
+  fetch: () => import('./fetch.ts'),
   push: () => import('./push.ts'),
   start: () => import('./start.ts'),
 }

@@ -42,8 +42,14 @@ export const nothing: Contender = {
   clear: async () => {},
 }
 
+export interface PgBackRest extends Contender {
+  restoreCommand(dataDirectory: string): string
+  /** Without what it holds for a server, once nothing of it runs any more. */
+  clearSpool(): Promise<void>
+}
+
 /** Asynchronous, with lz4, its fastest, and four processes; undefined where it is not installed. */
-export function pgbackrest(folder: string, server: Server): Contender | undefined {
+export function pgbackrest(folder: string, server: Server): PgBackRest | undefined {
   if (!existsSync('/usr/bin/pgbackrest')) return undefined
   const [repository, spool, lock] = ['repository', 'spool', 'lock'].map((name) =>
     makeFolder(folder, name),
@@ -66,20 +72,26 @@ export function pgbackrest(folder: string, server: Server): Contender | undefine
   const words = [`--config=${file}`, '--stanza=bench']
   run('pgbackrest', [...words, 'stanza-create'])
   const archive = join(repository as string, 'archive', 'bench')
+  const clearSpool = async () => {
+    // It goes on for a moment after the last segment.
+    while (readdirSync(lock as string).length > 0) await sleep(50)
+    empty(spool as string)
+  }
   return {
     name: 'pgBackRest',
     command: `pgbackrest ${words.join(' ')} archive-push %p`,
     groups: {},
     async clear() {
-      // It goes on for a moment after the last segment.
-      while (readdirSync(lock as string).length > 0) await sleep(50)
+      await clearSpool()
       for (const one of readdirSync(archive).filter(
         (name) => name !== 'archive.info' && name !== 'archive.info.copy',
       )) {
         empty(join(archive, one))
       }
-      empty(spool as string)
     },
+    clearSpool,
+    restoreCommand: (dataDirectory) =>
+      `pgbackrest ${words.join(' ')} --pg1-path=${dataDirectory} archive-get %f %p`,
   }
 }
 

@@ -17,6 +17,13 @@ export interface Pgarch {
   /** Makes the server a cluster. */
   register(server: Server): void
   addPath(name: string, sshd?: { readonly server: Sshd; readonly port: number }): void
+  /** As an administrator. */
+  admin(...words: string[]): void
+  readonly schedule: Server
+  /** Ends the worker, and forgets what it has archived. */
+  endWorker(): Promise<void>
+  /** Ends the worker, too, and lets the path be the first one. */
+  prefer(path: string): Promise<void>
   /** Archives to the path, with all of the worker's settings at their defaults. */
   contender(name: string, path: string, more?: Contender['groups']): Contender
   /** The same from another installation, which has ssh2's native add-on; undefined where npm built none. */
@@ -50,11 +57,23 @@ export async function installPgarch(folder: string, identity: string): Promise<P
   const roots: string[] = []
   let state = ''
   let priority = 0
-  const worker = () => workerOf(state)
+  const worker = () => workerOf(join(state, 'worker.pid'))
+  const endWorker = async () => {
+    await endProcess(worker())
+    rmSync(join(state, 'pushed'), { recursive: true, force: true })
+  }
+  const prefer = async (path: string) => {
+    await endWorker()
+    admin('route', 'set', 'bench', path, '--priority', String(++priority))
+  }
   return {
     launcher,
     environment,
     memory,
+    admin,
+    schedule,
+    endWorker,
+    prefer,
     register(server) {
       state = join(stateDirectory, server.dataDirectory, '@pgarch')
       admin('register', '--name', 'bench', '--pgdata', server.dataDirectory, '--pguser', 'postgres')
@@ -79,9 +98,8 @@ export async function installPgarch(folder: string, identity: string): Promise<P
       command: `${from} push %p %f`,
       groups: { worker, 'scheduling database': () => schedule.pid, ...more },
       async clear() {
-        await endProcess(worker())
+        await prefer(path)
         for (const one of roots) rmSegments(one)
-        admin('route', 'set', 'bench', path, '--priority', String(++priority)) // it is tried first
       },
       inspect() {
         const megabytes = peakMemory(worker())
@@ -103,17 +121,17 @@ function installNative(folder: string, root: string): string | undefined {
   return join(native, 'bin', 'pgarch')
 }
 
-/** A hint: the process may have ended long ago. */
-function workerOf(state: string): number | undefined {
+/** The file is a hint: the process may have ended long ago. */
+export function workerOf(file: string): number | undefined {
   try {
-    const pid = readFileSync(join(state, 'worker.pid'), 'utf8').trim()
+    const pid = readFileSync(file, 'utf8').trim()
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker') ? Number(pid) : undefined
   } catch {
     return undefined
   }
 }
 
-async function endProcess(pid: number | undefined): Promise<void> {
+export async function endProcess(pid: number | undefined): Promise<void> {
   if (pid === undefined) return
   process.kill(pid, 'SIGKILL')
   for (;;) {

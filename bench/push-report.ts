@@ -1,6 +1,7 @@
 import type { Drained } from './archiver.ts'
 import type { MarkerTimes } from './marker.ts'
 import { median, withSpread } from './measure.ts'
+import { printRatios, printResults, type Row, ratios } from './report.ts'
 import type { Steady } from './steady.ts'
 
 /** By the contenders' names. */
@@ -15,30 +16,15 @@ export interface Round {
 /** How many ready files there are to choose from. */
 export const readyFiles = { few: 100, many: 10_000 }
 
-/** Two contenders of the same rounds: the first over the second. */
-interface Row {
-  readonly what: string
-  readonly goal: string
-  readonly ratios: number[]
-}
-
 /** Every figure as its median over the rounds, with the least and the most; ratios round by round. */
 export function printReport(
   rounds: readonly Round[],
   memory: ReadonlyMap<string, readonly number[]>,
 ): void {
   console.log('\nDraining held segments: segments/s, and CPU in ms a segment')
-  printCpu(
-    rounds,
-    ({ drained }) => drained,
-    ({ segmentsPerSecond }) => [segmentsPerSecond],
-  )
+  printResults(drained(rounds), ({ segmentsPerSecond }) => ({ '': segmentsPerSecond }))
   console.log('\nOne segment a second: ms from .ready to .done, and CPU in ms a segment')
-  printCpu(
-    rounds,
-    ({ steady }) => steady,
-    ({ latencies }) => [median(latencies)],
-  )
+  printResults(steady(rounds), ({ latencies }) => ({ '': median(latencies) }))
   console.log('\nMost memory of the worker, in MB')
   for (const [name, megabytes] of memory) console.log(`  ${name}: ${withSpread(megabytes, 0)}`)
   console.log('\nOne call, in ms')
@@ -60,31 +46,17 @@ export function printReport(
     rounds.map(({ choosing }) => (choosing[kind] / readyFiles[kind]) * 1000)
   console.log(`  of ${readyFiles.few}: ${withSpread(each('few'), 0)}`)
   console.log(`  of ${readyFiles.many}: ${withSpread(each('many'), 0)}`)
-  console.log('\nRatios')
-  for (const { what, goal, ratios } of rows(rounds)) {
-    if (ratios.length > 0) console.log(`  ${what}: ${withSpread(ratios, 2)}; goal ${goal}`)
-  }
+  printRatios(rows(rounds))
 }
 
-function printCpu<Result extends { cpu: Readonly<Record<string, number>> }>(
-  rounds: readonly Round[],
-  pick: (round: Round) => ReadonlyMap<string, Result>,
-  value: (result: Result) => number[],
-): void {
-  for (const name of new Set(rounds.flatMap((round) => [...pick(round).keys()]))) {
-    const results = rounds.flatMap((round) => pick(round).get(name) ?? [])
-    const groups = Object.keys(results[0]?.cpu ?? {}).map((group) => {
-      return `${group} ${withSpread(results.map(({ cpu }) => cpu[group] ?? 0))}`
-    })
-    console.log(`  ${name}: ${withSpread(results.flatMap(value))}; CPU: ${groups.join(', ')}`)
-  }
-}
+const drained = (rounds: readonly Round[]) => rounds.map((round) => round.drained)
+const steady = (rounds: readonly Round[]) => rounds.map((round) => round.steady)
 
 function rows(rounds: readonly Round[]): Row[] {
   const rate = (one: string, other: string) =>
-    ratios(rounds, ({ drained }, name) => drained.get(name)?.segmentsPerSecond, one, other)
+    ratios(drained(rounds), ({ segmentsPerSecond }) => segmentsPerSecond, one, other)
   const time = (one: string, other: string) =>
-    ratios(rounds, ({ steady }, name) => median(steady.get(name)?.latencies ?? []), one, other)
+    ratios(steady(rounds), ({ latencies }) => median(latencies), one, other)
   return [
     {
       what: 'marker found / cp, time',
@@ -121,15 +93,4 @@ function rows(rounds: readonly Round[]): Row[] {
       ),
     },
   ]
-}
-
-function ratios(
-  rounds: readonly Round[],
-  value: (round: Round, name: string) => number | undefined,
-  one: string,
-  other: string,
-): number[] {
-  return rounds
-    .map((round) => (value(round, one) ?? Number.NaN) / (value(round, other) ?? Number.NaN))
-    .filter((ratio) => !Number.isNaN(ratio))
 }

@@ -1,52 +1,40 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { temporaryFolder } from '../test/support/folder.ts'
-import { type Sshd, startSshd } from '../test/support/sshd.ts'
-import { type Contender, type Drained, drain, holdSegments, startProduction } from './archiver.ts'
+import { startSshd } from '../test/support/sshd.ts'
+import {
+  type Contender,
+  type Drained,
+  drain,
+  holdSegments,
+  initialiseProduction,
+} from './archiver.ts'
 import { choosing } from './choosing.ts'
 import { markerFound } from './marker.ts'
 import { describeMachine } from './measure.ts'
+import { begin } from './options.ts'
 import { copyAndSync, nothing, pgbackrest, secureCopy } from './other-archivers.ts'
 import { installPgarch } from './pgarch.ts'
+import { oneWay, startProxy } from './proxy.ts'
 import { printReport, type Round, readyFiles } from './push-report.ts'
+import { startInitialised } from './servers.ts'
 import { type Steady, steadyLoad } from './steady.ts'
-
-/** A network of 50 ms there and back. */
-const oneWay = 25
 
 /** `npm run bench push`. Each round has everything once, so that what disturbs one disturbs all. */
 export async function run(words: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: words,
-    options: {
-      rounds: { type: 'string', default: '5' },
-      segments: { type: 'string', default: '128' },
-      seconds: { type: 'string', default: '15' },
-      only: { type: 'string', multiple: true },
-    },
-  })
-  const { path: folder } = temporaryFolder('bench')
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  console.log(describeMachine())
-
+  const { folder, ...options } = begin(words, { rounds: 5, seconds: 15 })
   const sshd = await startSshd({ folder })
   const pgarch = await installPgarch(folder, sshd.identity)
-  const production = await startProduction(folder, pgarch.environment)
+  const production = startInitialised(await initialiseProduction(folder), pgarch.environment)
   pgarch.register(production)
   const network = { sshd: () => sshd.pid }
   pgarch.addPath('local')
   pgarch.addPath('sftp', { server: sshd, port: sshd.port })
   pgarch.addPath('near', { server: sshd, port: await startProxy(sshd, 0) })
   pgarch.addPath('far', { server: sshd, port: await startProxy(sshd, oneWay) })
-  const segments = await holdSegments(production, Number(values.segments))
+  const segments = await holdSegments(production, options.segments)
   console.log(`${segments.length} segments are held`)
 
   const local = pgarch.contender('pgarch, local', 'local')
   const peer = pgbackrest(folder, production)
-  const wanted = ({ name }: Contender) => values.only === undefined || values.only.includes(name)
   const drains: Contender[] = [
     nothing,
     copyAndSync(folder),
@@ -59,11 +47,11 @@ export async function run(words: string[]): Promise<void> {
       : [pgarch.native('pgarch, SFTP, native crypto', 'sftp', network)]),
     pgarch.contender('pgarch, SFTP by a proxy, 0 ms', 'near', network),
     pgarch.contender('pgarch, SFTP by a proxy, 50 ms', 'far', network),
-  ].filter(wanted)
-  const loads = [nothing, local, ...(peer === undefined ? [] : [peer])].filter(wanted)
+  ].filter(options.wants)
+  const loads = [nothing, local, ...(peer === undefined ? [] : [peer])].filter(options.wants)
 
   const rounds: Round[] = []
-  for (let number = 1; number <= Number(values.rounds); number++) {
+  for (let number = 1; number <= options.rounds; number++) {
     const drained = new Map<string, Drained>()
     for (const one of drains) {
       const result = await drain(production, one, segments)
@@ -72,7 +60,7 @@ export async function run(words: string[]): Promise<void> {
     }
     const steady = new Map<string, Steady>()
     for (const one of loads) {
-      const load = await steadyLoad(production, one, segments[0] as string, Number(values.seconds))
+      const load = await steadyLoad(production, one, segments[0] as string, options.seconds)
       steady.set(one.name, load)
     }
     const marker = await markerFound(pgarch, production, folder, segments[0] as string)
@@ -83,13 +71,4 @@ export async function run(words: string[]): Promise<void> {
   printReport(rounds, pgarch.memory)
   console.log(describeMachine())
   process.exit()
-}
-
-/** Resolves to its port. It ends with this process. */
-async function startProxy(sshd: Sshd, milliseconds: number): Promise<number> {
-  const program = join(import.meta.dirname, 'delaying-proxy.ts')
-  const words = [program, sshd.host, String(sshd.port), String(milliseconds)]
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
-  const [port] = await once(child.stdout as NonNullable<typeof child.stdout>, 'data')
-  return Number(port)
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { makeFolder } from '../test/support/folder.ts'
 import { defaultVersion } from '../test/support/postgres-versions.ts'
-import { asUnprivileged, unprivileged } from '../test/support/unprivileged.ts'
+import { asUnprivileged } from '../test/support/unprivileged.ts'
 
 export interface Server {
   readonly dataDirectory: string
@@ -18,6 +18,13 @@ export interface Server {
   query<Row = Record<string, unknown>>(sql: string, database?: string): Promise<Row[]>
   /** Takes effect at once, where a reload is enough. */
   configure(settings: Readonly<Record<string, string>>): Promise<void>
+}
+
+/** A server that was not started yet. */
+export interface Initialised {
+  readonly dataDirectory: string
+  readonly port: number
+  readonly socketDirectory: string
 }
 
 const { bin } = defaultVersion()
@@ -46,8 +53,15 @@ export async function startServer(
   parent: string,
   name: string,
   settings: Readonly<Record<string, string>>,
-  environment: NodeJS.ProcessEnv = {},
 ): Promise<Server> {
+  return startInitialised(await initialiseServer(parent, name, settings))
+}
+
+export async function initialiseServer(
+  parent: string,
+  name: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<Initialised> {
   const folder = makeFolder(parent, name)
   const dataDirectory = join(folder, 'data')
   const port = await freePort()
@@ -61,32 +75,31 @@ export async function startServer(
     '--no-sync',
     '--locale=C',
   ])
-  const write = (more: Readonly<Record<string, string>>) => {
-    const lines = Object.entries(more).map(
-      ([key, value]) => `${key} = '${value.replaceAll("'", "''")}'\n`,
-    )
-    appendFileSync(join(dataDirectory, 'postgresql.conf'), lines.join(''))
-  }
-  write({
+  appendSettings(dataDirectory, {
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: folder,
     ...settings,
   })
-  const log = join(folder, 'log')
-  process.on('exit', () => {
-    const words = ['stop', '-D', dataDirectory, '-m', 'immediate']
-    spawnSync(join(bin, 'pg_ctl'), words, { cwd: '/', stdio: 'ignore', ...asUnprivileged() })
-  })
+  return { dataDirectory, port, socketDirectory: folder }
+}
+
+export function startInitialised(
+  { dataDirectory, port, socketDirectory }: Initialised,
+  environment: NodeJS.ProcessEnv = {},
+): Server {
+  const log = join(socketDirectory, 'log')
+  // Before the folder that it lies in is removed.
+  process.prependListener('exit', () => stopServer(dataDirectory))
   run(join(bin, 'pg_ctl'), ['start', '-w', '-s', '-D', dataDirectory, '-l', log], environment)
   const server: Server = {
     dataDirectory,
     port,
-    socketDirectory: folder,
-    pid: Number.parseInt(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8'), 10),
+    socketDirectory,
+    pid: postmasterPid(dataDirectory),
     url: (database, user = 'postgres') => `postgresql://${user}@127.0.0.1:${port}/${database}`,
     async query<Row>(sql: string, database = 'postgres') {
-      const client = new pg.Client({ host: folder, port, user: 'postgres', database })
+      const client = new pg.Client({ host: socketDirectory, port, user: 'postgres', database })
       await client.connect()
       try {
         const results = await client.query(sql)
@@ -96,16 +109,36 @@ export async function startServer(
       }
     },
     async configure(more) {
-      write(more)
+      appendSettings(dataDirectory, more)
       process.kill(server.pid, 'SIGHUP')
     },
   }
   return server
 }
 
-export const user = unprivileged
+/** Those that were written last count. */
+export function appendSettings(
+  dataDirectory: string,
+  settings: Readonly<Record<string, string>>,
+): void {
+  const lines = Object.entries(settings).map(
+    ([key, value]) => `${key} = '${value.replaceAll("'", "''")}'\n`,
+  )
+  appendFileSync(join(dataDirectory, 'postgresql.conf'), lines.join(''))
+}
 
-async function freePort(): Promise<number> {
+/** At once, if it runs. */
+export function stopServer(dataDirectory: string): void {
+  const words = ['stop', '-D', dataDirectory, '-m', 'immediate']
+  spawnSync(join(bin, 'pg_ctl'), words, { cwd: '/', stdio: 'ignore', ...asUnprivileged() })
+}
+
+/** Throws when it does not run. */
+export function postmasterPid(dataDirectory: string): number {
+  return Number.parseInt(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8'), 10)
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

@@ -29,6 +29,8 @@ export const settings = {
     '5s',
   ),
   pathsComplete: setting('fetch.paths_complete', 'PGARCH_FETCH_PATHS_COMPLETE', boolean, false),
+  fetchPrefetch: setting('fetch.prefetch', 'PGARCH_FETCH_PREFETCH', integer(0, 64), 8),
+  prefetchReserve: setting('fetch.prefetch_reserve', 'PGARCH_FETCH_PREFETCH_RESERVE', size, '1GB'),
   pushWorker: setting('push.worker', 'PGARCH_PUSH_WORKER', boolean, true),
   pushParallel: setting('push.parallel', 'PGARCH_PUSH_PARALLEL', integer(1, 16), 4),
   workerIdle: setting('worker.idle', 'PGARCH_WORKER_IDLE', duration, '5min'),

@@ -2,7 +2,7 @@ import type { Config } from './config.ts'
 import { PgarchError } from './errors.ts'
 import { type Schedule, type ScheduleSettings, withSchedule } from './schedule/connect.ts'
 import { type OpenOptions, withStore } from './stores/open.ts'
-import type { PathDescription, Store } from './stores/store.ts'
+import type { PathDescription, Store, StoreOptions } from './stores/store.ts'
 
 /** Opens the scheduling database under the configuration, for `use`; `usage` without a URL. */
 export async function withScheduling<Result>(
@@ -24,7 +24,7 @@ export function withPath<Result>(
   path: PathDescription,
   config: Config,
   use: (store: Store) => Promise<Result>,
-  options: OpenOptions = {},
+  options: OpenOptions & Pick<StoreOptions, 'hashing'> = {},
 ): Promise<Result> {
   const store = {
     identity: config.sshIdentity,
@@ -32,6 +32,7 @@ export function withPath<Result>(
     stallTimeout: config.stallTimeout,
     transferTimeout: config.transferTimeout,
     compressionLevel: config.compressionLevel,
+    hashing: options.hashing,
   }
   return withStore(path, store, use, options)
 }

@@ -6,7 +6,7 @@ import { type DataDirectory, openDataDirectory } from '../postgres/data-director
 import { type Member, readMember } from '../postgres/member.ts'
 import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
-import { ownHashing } from './hashing.ts'
+import { ownHashing } from '../stores/hashing.ts'
 import { type Means, openMeans } from './means.ts'
 import type { Reading } from './read-once.ts'
 

@@ -1,8 +1,8 @@
+import { batching } from '../batch.ts'
 import type { Config } from '../config.ts'
+import { keepConnections } from '../connections.ts'
 import type { Member } from '../postgres/member.ts'
-import { withPath, withScheduling } from '../resources.ts'
 import { deliver, dropWal, fetchRoute } from '../schedule/agent.ts'
-import type { Schedule } from '../schedule/connect.ts'
 import { deliverJournal } from '../schedule/journal.ts'
 import type {
   Claim,
@@ -13,11 +13,6 @@ import type {
   SchedulePath,
 } from '../schedule/types.ts'
 import type { Store } from '../stores/store.ts'
-import { batching } from './batch.ts'
-import { type Kept, keep, keepSeveral, type Scope } from './kept.ts'
-
-/** How long a connection is kept that nobody uses, in milliseconds. */
-const idle = 10_000
 
 /** In one call: more than are ever in flight. */
 const batchSize = 100
@@ -41,12 +36,9 @@ export interface Means {
 type Claimed = { route: Route; claim: ClaimOutcome | null }
 type Delivered = { outcome: 'delivered' | 'waits'; conflicts: readonly LateConflict[] }
 
-const isLost = (one: Schedule | Store) => one.isLost
-
 /** Nothing is connected to before it is needed. */
 export function openMeans(stateDirectory: string, member: Member, config: Config): Means {
-  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isLost)
-  const stores = new Map<string, Kept<Store>>()
+  const { schedule, withPath, close } = keepConnections(config, config.pushParallel)
 
   const claim = batching<Claim, Claimed>(
     (claims) =>
@@ -74,18 +66,7 @@ export function openMeans(stateDirectory: string, member: Member, config: Config
     fetchRoute: claim,
     dropWal: (file) => schedule.use((open) => dropWal(open, member, file)),
     deliver: record,
-    withPath(path, use) {
-      // A path that was changed is another one to connect to.
-      const key = JSON.stringify(path)
-      // One for each file that is sent: what one hangs on is cut without harm to others, a
-      // connection's window is not shared, and the server works on as many files at once.
-      const open: Scope<Store> = (one) => withPath(path, config, one)
-      const kept = stores.get(key) ?? keepSeveral(open, idle, config.pushParallel, isLost)
-      stores.set(key, kept)
-      return kept.use(use)
-    },
-    async close() {
-      await Promise.all([schedule.close(), ...[...stores.values()].map((one) => one.close())])
-    },
+    withPath,
+    close,
   }
 }

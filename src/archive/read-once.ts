@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { openCompressor } from '../stores/compress.ts'
-import type { Hashing } from './hashing.ts'
+import type { Hashing } from '../stores/hashing.ts'
 
 export const chunkSize = 1024 * 1024
 

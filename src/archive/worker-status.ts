@@ -2,9 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { hasCode } from '../fs/errors.ts'
+import { isLocked } from '../fs/worker-lock.ts'
 import { readLife } from '../postgres/life.ts'
 import type { CachedRoute } from '../schedule/cached-route.ts'
-import { isLocked } from './worker-lock.ts'
 
 /** The worker of a data directory: that it runs, or why it does not. */
 export type WorkerStatus =
@@ -17,7 +17,8 @@ export async function readWorkerStatus(
   cached: CachedRoute | undefined,
   config: Config,
 ): Promise<WorkerStatus> {
-  if (await isLocked(stateDirectory)) return await whoRuns(join(stateDirectory, 'worker.pid'))
+  if (await isLocked(stateDirectory, 'push'))
+    return await whoRuns(join(stateDirectory, 'worker.pid'))
   const life = await readLife(dataDirectory)
   if (life === undefined || !runs(life.postmasterPid)) return absent('the server does not run')
   if (life.postmasterPid === 1) return absent('the server is process 1')

@@ -6,6 +6,12 @@ interface FetchOptions {
   readonly without: readonly string[]
 }
 
+/** As bin/pgarch, which knows no options, looks at the line. */
+function isPlain(command: Command): boolean {
+  const { cluster, without, config, schedule } = command.optsWithGlobals()
+  return [cluster, config, schedule].every((one) => one === undefined) && without.length === 0
+}
+
 export function declare(program: Command, act: Act): void {
   program
     .command('fetch')
@@ -32,6 +38,7 @@ export function declare(program: Command, act: Act): void {
           walPath: path,
           clusterName: options.cluster ?? null,
           without: options.without,
+          isPlain: isPlain(command),
         }
         return await fetch(request, await configOf(command))
       }),

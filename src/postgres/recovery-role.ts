@@ -20,12 +20,21 @@ export async function recoveryRole(request: {
   const name = basename(request.walPath)
   if (name !== 'RECOVERYXLOG' && name !== 'RECOVERYHISTORY') return 'pg_rewind'
   // With both signal files there, standby.signal counts.
-  const signal = join(request.dataDirectory, 'standby.signal')
+  return (await hasSignal(request.dataDirectory, 'standby')) ? 'standby' : 'archive-recovery'
+}
+
+/** Whether the server reads from its archive: it removes the signal files when its recovery ends. */
+export async function isInRecovery(dataDirectory: string): Promise<boolean> {
+  return (await hasSignal(dataDirectory, 'standby')) || (await hasSignal(dataDirectory, 'recovery'))
+}
+
+async function hasSignal(dataDirectory: string, kind: 'standby' | 'recovery'): Promise<boolean> {
+  const signal = join(dataDirectory, `${kind}.signal`)
   try {
     await stat(signal)
-    return 'standby'
+    return true
   } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return 'archive-recovery'
+    if (hasCode(thrown, 'ENOENT')) return false
     throw fileError('look for file', signal, thrown)
   }
 }

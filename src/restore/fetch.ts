@@ -5,14 +5,13 @@ import { privateExit } from '../exit-codes.ts'
 import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
 import { parseWalName } from '../wal/names.ts'
+import { askArchive } from './ask-archive.ts'
 import { fetchDecision } from './exit-policy.ts'
-import { placeRecordedHistory, placeRememberedHistory, rememberHistory } from './known-history.ts'
-import { ownArchive } from './own-archive.ts'
+import { placeRememberedHistory, rememberHistory } from './known-history.ts'
 import { removeLeftovers } from './place.ts'
-import { doubtful, placed, type Round } from './round.ts'
-import { search } from './search.ts'
+import { startPrefetch } from './prefetch-start.ts'
+import { placed, type Round } from './round.ts'
 import { type FetchRequest, identifyTarget, type Target } from './target.ts'
-import { findWhereabouts } from './whereabouts.ts'
 
 /** Between two rounds of asking in an outage, in milliseconds. */
 const pause = { first: 500, longest: 5000 }
@@ -42,7 +41,9 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
   await removeLeftovers(target.walPath)
   if (target.stateDirectory !== undefined) await removeUnfinished(target.stateDirectory)
   try {
-    return await fetchPatiently(request.walName, target, config)
+    const status = await fetchPatiently(request.walName, target, config)
+    if (status === privateExit.done) await startPrefetch(request, config)
+    return status
   } finally {
     await target.rests?.save().catch((error: unknown) => {
       log.warning(`could not remember what failed: ${describeError(error)}`)
@@ -74,24 +75,4 @@ async function askEverywhere(walName: string, target: Target, config: Config): P
   if (round.outcome === 'placed') await rememberHistory(target, walName)
   if (round.outcome === 'placed' || round.outcome === 'absent') return round
   return (await placeRememberedHistory(target, walName)) ? placed : round
-}
-
-async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
-  const { cluster, role, walPath, rests } = target
-  const expires = role === 'standby' ? performance.now() + config.fetchStandbyDeadline : Infinity
-  try {
-    const location = await findWhereabouts(walName, target, config)
-    if (await placeRecordedHistory(location, walName, walPath)) return placed
-    const expected = {
-      walName,
-      systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
-      walSegmentSize: location.walSegmentSize,
-      sha256: location.file?.sha256 ?? null,
-    }
-    const own = await ownArchive(target)
-    return await search({ location, own, expected, walPath, expires, rests }, config)
-  } catch (error) {
-    if (error instanceof PgarchError) return doubtful([error])
-    throw error
-  }
 }

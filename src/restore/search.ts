@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
-import { withPath } from '../resources.ts'
 import type { Rests } from '../schedule/rests.ts'
 import type { PathDescription } from '../stores/store.ts'
 import { storedName } from '../stores/stored-file.ts'
 import type { OwnArchive } from './own-archive.ts'
 import { type Expected, place, temporaryName, verify } from './place.ts'
 import { doubtful, mayPass, type Round } from './round.ts'
+import type { Sources } from './sources.ts'
 import { resting, type Whereabouts } from './whereabouts.ts'
 
 export interface Search {
@@ -20,6 +20,7 @@ export interface Search {
   readonly expires: number
   /** What is passed over because it failed lately; undefined: nothing is. */
   readonly rests: Rests | undefined
+  readonly sources: Sources
 }
 
 /** A verified copy beside %p. */
@@ -85,7 +86,7 @@ function idsOf(own: Search['own']): readonly string[] {
 }
 
 async function ask(path: PathDescription, wanted: Search, config: Config): Promise<Answer> {
-  const { location, expected, walPath, expires, rests } = wanted
+  const { location, expected, walPath, expires, rests, sources } = wanted
   if (rests?.isResting(String(path.id))) return resting(`path "${path.name}"`)
   const timeLeft = expires - performance.now()
   if (timeLeft <= 0) return noTimeLeft(path)
@@ -94,7 +95,7 @@ async function ask(path: PathDescription, wanted: Search, config: Config): Promi
   const file = temporaryName(walPath)
   try {
     const limits = { ...config, sshConnectTimeout, stallTimeout }
-    const digest = await withPath(path, limits, (store) =>
+    const digest = await sources.withPath(path, limits, (store) =>
       store.get(storedName(location.fingerprint, expected.walName), file),
     )
     rests?.note(String(path.id), 'worked')

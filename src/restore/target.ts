@@ -7,6 +7,7 @@ import { type RecoveryRole, recoveryRole } from '../postgres/recovery-role.ts'
 import { stateDirectoryOf } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
 import type { ClusterReference } from '../schedule/types.ts'
+import { ownSources, type Sources } from './sources.ts'
 
 export interface FetchRequest {
   readonly workingDirectory: string
@@ -18,10 +19,12 @@ export interface FetchRequest {
   readonly clusterName: string | null
   /** `--without`: names of paths that are not asked. */
   readonly without: readonly string[]
+  /** No option was given, as the launcher has it when it answers by itself. */
+  readonly isPlain: boolean
 }
 
 /** No rest is longer on a standby, in milliseconds: WAL that is back must not miss its promotion. */
-const longestRest = 15_000
+export const longestRest = 15_000
 
 /** For whom a file is fetched, and where to. */
 export interface Target {
@@ -35,6 +38,7 @@ export interface Target {
   /** What is not asked because it failed lately: on a standby, which asks again by itself. */
   readonly rests: Rests | undefined
   readonly without: readonly string[]
+  readonly sources: Sources
 }
 
 /** This host's membership, if it is of the very cluster that is meant. */
@@ -45,6 +49,7 @@ export function membershipOf({ member, cluster }: Target): Member | undefined {
 /** The stage *identify* of a fetch. A membership helps, and is not needed. */
 export async function identifyTarget(request: FetchRequest, config: Config): Promise<Target> {
   const { workingDirectory, clusterName, without } = request
+  const sources = ownSources(config)
   const walPath = resolve(workingDirectory, request.walPath)
   const path = dataDirectoryOfTarget(request.walPath, workingDirectory)
   const role = await recoveryRole({ dataDirectory: path, walPath: request.walPath })
@@ -55,7 +60,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
   if (dataDirectory === undefined) {
     const cluster = { systemIdentifier: null, clusterName, fingerprint: null }
     const unregistered = { stateDirectory: undefined, member: undefined, rests: undefined }
-    return { role, cluster, walPath, without, ...unregistered }
+    return { role, cluster, walPath, without, sources, ...unregistered }
   }
   const { systemIdentifier } = dataDirectory
   const stateDirectory = stateDirectoryOf(config.stateDirectory, dataDirectory)
@@ -69,6 +74,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
     cluster: { systemIdentifier, clusterName, fingerprint },
     walPath,
     without,
+    sources,
     stateDirectory: isOurs ? stateDirectory : undefined,
     member: isOurs ? member : undefined,
     rests: mayRest ? await openRests(stateDirectory, { longest: longestRest }) : undefined,

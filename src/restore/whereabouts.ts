@@ -1,8 +1,6 @@
 import type { Config } from '../config.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
-import { withScheduling } from '../resources.ts'
-import { locate } from '../schedule/agent.ts'
 import { cachePaths, readCachedPaths } from '../schedule/cached-route.ts'
 import { scheduleRest } from '../schedule/rests.ts'
 import type { Location } from '../schedule/types.ts'
@@ -50,12 +48,10 @@ export async function findWhereabouts(
 type Found = Omit<Whereabouts, 'withoutPaths'>
 
 async function askedWhereabouts(walName: string, target: Target, config: Config): Promise<Found> {
-  const { rests } = target
+  const { rests, sources } = target
   try {
     if (rests?.isResting(scheduleRest)) throw resting('the scheduling database')
-    const location = await withScheduling(config, (schedule) =>
-      locate(schedule, target.cluster, walName),
-    )
+    const location = await sources.locate(target.cluster, walName)
     rests?.note(scheduleRest, 'worked')
     await keepPaths(target, location)
     return { ...location, incomplete: whyIncomplete(location) }

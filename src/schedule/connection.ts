@@ -142,7 +142,8 @@ async function within<Value>(promise: Promise<Value>, milliseconds: number): Pro
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`no answer within ${Math.round(milliseconds)} ms`)),
+      // Rounded, as what is left of a limit would make another message of it each time.
+      () => reject(new Error(`no answer within ${Math.ceil(milliseconds / 100) * 100} ms`)),
       milliseconds,
     )
   })

@@ -57,7 +57,8 @@ export class FileStore implements Store {
 
   async get(name: string, destination: string, signal?: AbortSignal) {
     checkName(name)
-    const retrieval = { files: this.#files, path: this.path, name, destination }
+    const { hashing } = this.#options
+    const retrieval = { files: this.#files, path: this.path, name, destination, hashing }
     return await this.#watched((watch) => retrieve(retrieval, watch), signal)
   }
 

@@ -1,5 +1,6 @@
 import { PgarchError } from '../errors.ts'
 import type { Entry, FileAccess } from './file-access.ts'
+import type { Hashing } from './hashing.ts'
 import type { Digest, PathDescription } from './store.ts'
 import { decode } from './stored-file.ts'
 import type { Watch } from './watch.ts'
@@ -17,10 +18,11 @@ export function readStored(
   entry: Entry,
   write: (content: Buffer) => Promise<void> | void,
   watch: Watch,
+  hashing?: Hashing,
 ): Promise<Digest> {
   const { files, name } = stored
   return ofRegularFile(stored, entry, (walName) =>
-    decode(files.read(name, { start: 0, end: entry.size }, watch), walName, write),
+    decode(files.read(name, { start: 0, end: entry.size }, watch), walName, write, hashing),
   )
 }
 

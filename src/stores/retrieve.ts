@@ -2,6 +2,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import { fileError } from '../fs/errors.ts'
 import type { FileAccess } from './file-access.ts'
+import type { Hashing } from './hashing.ts'
 import { checkPathFile } from './path-file.ts'
 import { ancestors } from './publish.ts'
 import { readStored, type StoredFile } from './read-stored.ts'
@@ -10,16 +11,21 @@ import type { Watch } from './watch.ts'
 
 export interface Retrieval extends StoredFile {
   readonly destination: string
+  readonly hashing: Hashing | undefined
 }
 
 /** See `Store.get`. */
 export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Digest | 'absent'> {
   const { files, path, name, destination } = retrieval
-  const [, entry] = await Promise.all([
-    watch.step(checkPathFile(files, path)),
-    watch.step(files.look(name)),
-  ])
+  // Needed for an answer, not for reading: a distant server shall not be waited for twice.
+  const checking = watch.step(checkPathFile(files, path))
+  checking.catch(() => {}) // it is awaited in every case
+  const entry = await watch.step(files.look(name)).catch(async (thrown: unknown) => {
+    await checking
+    throw thrown
+  })
   if (entry === 'absent') {
+    await checking
     await proveAbsent(files, path, name, watch)
     return 'absent'
   }
@@ -28,13 +34,15 @@ export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Dige
   })
   try {
     const write = (content: Buffer) => writeAll(file, content, destination)
-    const digest = await readStored(retrieval, entry, write, watch)
+    const digest = await readStored(retrieval, entry, write, watch, retrieval.hashing)
+    await checking
     await file.close()
     watch.signal.throwIfAborted()
     return digest
   } catch (thrown) {
     await file.close().catch(() => {})
     await rm(destination, { force: true })
+    await checking // another path's file may well be damaged, or none
     throw thrown
   }
 }

@@ -55,8 +55,10 @@ export class SftpConnection {
     const client = new SftpClient(path.name, { error: silent, end: silent, close: silent })
     let refusal: PgarchError | undefined
     const expired = Promise.withResolvers<never>()
+    // Rounded, as it may be what is left of another limit.
+    const seconds = Math.ceil(options.connectTimeout / 100) / 10
     const timer = setTimeout(
-      () => expired.reject(new Error(`no connection within ${options.connectTimeout / 1000} s`)),
+      () => expired.reject(new Error(`no connection within ${seconds} s`)),
       options.connectTimeout,
     )
     try {

@@ -79,7 +79,7 @@ export class SftpFiles implements FileAccess {
         yield await this.#attempt('read', name, () => chunk)
       }
     } finally {
-      await this.#close(handle)
+      void this.#close(handle) // nothing depends on it
     }
   }
 

@@ -1,3 +1,5 @@
+import type { Hashing } from './hashing.ts'
+
 /** One archive path, as a store needs to know it. */
 export interface PathDescription {
   readonly id: number
@@ -28,6 +30,8 @@ export interface StoreOptions {
   readonly transferTimeout: number
   /** zstd level of files that are put, 1 to 19. */
   readonly compressionLevel: number
+  /** For files that are got; undefined: where it is asked for. */
+  readonly hashing?: Hashing | undefined
 }
 
 /** A WAL file's identity: what its stored file carries in its trailer. */

@@ -6,6 +6,7 @@ import { describeError, PgarchError } from '../errors.ts'
 import { parseWalName } from '../wal/names.ts'
 import { inChunksOf } from './chunks.ts'
 import { zstdParameters } from './compress.ts'
+import { type Hashing, ownHashing } from './hashing.ts'
 import type { Content, Digest } from './store.ts'
 import { decodeTrailer, encodeTrailer, trailerSize } from './trailer.ts'
 
@@ -93,8 +94,9 @@ export async function decode(
   stored: AsyncIterable<Uint8Array>,
   walName: string,
   write: (content: Buffer) => Promise<void> | void,
+  hashing: Hashing = ownHashing,
 ): Promise<Digest> {
-  const sha256 = createHash('sha256')
+  const sha256 = hashing.open()
   let size = 0
   let trailer: Buffer = Buffer.alloc(0)
   try {
@@ -108,8 +110,7 @@ export async function decode(
           size += chunk.length
           if (size > largestContent)
             throw damaged(walName, 'unpacks to more than any WAL file holds')
-          sha256.update(chunk)
-          await write(chunk)
+          await Promise.all([sha256.update(chunk), write(chunk)])
         }
       },
     )
@@ -118,7 +119,7 @@ export async function decode(
     throw thrown
   }
   const digest = readTrailer(trailer, walName)
-  if (digest.size !== size || digest.sha256 !== sha256.digest('hex')) {
+  if (digest.size !== size || digest.sha256 !== (await sha256.digest())) {
     throw damaged(walName, 'does not hold what its trailer says')
   }
   return digest

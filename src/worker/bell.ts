@@ -1,12 +1,11 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { describeError } from '../errors.ts'
 import { log } from '../log.ts'
-import { statusDirectoryOf } from './ready-files.ts'
 
 /** How often it rings when nothing happens, in milliseconds. */
 const lookAround = 1000
 
-/** Rings when a WAL file has become ready, and every now and then. */
+/** Rings when something has changed in a directory, and every now and then. */
 export interface Bell {
   /** Resolves when it rings; resolved, too, when it rang before anybody asked. */
   rings(): Promise<void>
@@ -16,15 +15,15 @@ export interface Bell {
 }
 
 /**
- * By inotify, which tells as well when PostgreSQL takes a status file away.
+ * By inotify, which tells as well when a file is taken away.
  *
  * @param counts whether this file is a reason to ring
  */
-export function watchReadyFiles(dataDirectory: string, counts: (walName: string) => boolean): Bell {
+export function watchDirectory(directory: string, counts: (file: string) => boolean): Bell {
   let ring = Promise.withResolvers<void>()
   const timer = setInterval(() => ring.resolve(), lookAround)
-  const watcher = watchDirectory(statusDirectoryOf(dataDirectory), (file) => {
-    if (file.endsWith('.ready') && counts(file.slice(0, -'.ready'.length))) ring.resolve()
+  const watcher = watchUnlessImpossible(directory, (file) => {
+    if (counts(file)) ring.resolve()
   })
   return {
     rings: () => ring.promise,
@@ -39,7 +38,10 @@ export function watchReadyFiles(dataDirectory: string, counts: (walName: string)
 }
 
 /** Undefined where the kernel has no watch left to give: fs.inotify.max_user_instances is 128. */
-function watchDirectory(directory: string, changed: (file: string) => void): FSWatcher | undefined {
+function watchUnlessImpossible(
+  directory: string,
+  changed: (file: string) => void,
+): FSWatcher | undefined {
   try {
     const watcher = watch(directory, (_event, file) => changed(file ?? ''))
     watcher.on('error', () => {}) // the directory is gone, which the lifetime notices

@@ -1,10 +1,17 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Archiver } from '../archive/identify.ts'
+import type { Config } from '../config.ts'
 import { type Life, readLife } from '../postgres/life.ts'
 
 /** How often it is looked at, in milliseconds. */
 const interval = 500
+
+/** What a worker works for. */
+export interface Worked {
+  readonly dataDirectory: { readonly path: string }
+  readonly stateDirectory: string
+  readonly config: Config
+}
 
 /** How long a worker may go on. */
 export interface Lifetime {
@@ -19,15 +26,20 @@ export interface Lifetime {
 /**
  * Of a worker for the server that runs on a data directory. It is over when that server's life is,
  * its data directory is gone, or pgarch's program, its configuration or the membership is not what it
- * was; and when that server adopts orphans. Undefined when there is no such server.
+ * was; and when that server adopts orphans. Undefined when it would be over at once.
+ *
+ * @param goesOn whether there is still something to do for it
  */
-export async function watchLifetime(archiver: Archiver): Promise<Lifetime | undefined> {
-  const { path } = archiver.dataDirectory
+export async function watchLifetime(
+  worked: Worked,
+  goesOn: () => Promise<boolean> = async () => true,
+): Promise<Lifetime | undefined> {
+  const { path } = worked.dataDirectory
   const life = await currentLife(path)
-  const versions = await versionsOf(archiver)
+  const versions = await versionsOf(worked)
   let over = false
   let looked = performance.now()
-  if (life === undefined) return undefined
+  if (life === undefined || !(await goesOn())) return undefined
   return {
     life,
     isOver: () => over,
@@ -37,7 +49,10 @@ export async function watchLifetime(archiver: Archiver): Promise<Lifetime | unde
     async look() {
       if (performance.now() - looked < interval) return
       looked = performance.now()
-      over ||= (await currentLife(path)) !== life || (await versionsOf(archiver)) !== versions
+      over ||=
+        (await currentLife(path)) !== life ||
+        (await versionsOf(worked)) !== versions ||
+        !(await goesOn())
     },
   }
 }
@@ -65,7 +80,7 @@ async function isAdoptedBy({ postmasterPid }: Life): Promise<boolean> {
 }
 
 /** Of what this process was started from: another file in its place is another version. */
-async function versionsOf({ config, stateDirectory }: Archiver): Promise<string> {
+async function versionsOf({ config, stateDirectory }: Worked): Promise<string> {
   const member = join(stateDirectory, 'member.json')
   const files = [process.argv[1], config.file, member].filter((file) => file !== undefined)
   const versions = await Promise.all(

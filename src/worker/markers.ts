@@ -76,7 +76,7 @@ export async function openMarkers(stateDirectory: string, life: string): Promise
 }
 
 /** Without those of other lives, which nobody reads any more. */
-async function makeLifeFolder(path: string): Promise<string> {
+export async function makeLifeFolder(path: string): Promise<string> {
   const parent = await makeFolder(dirname(path))
   for (const name of await namesIn(parent)) {
     if (name === basename(path)) continue
@@ -114,7 +114,7 @@ async function write(folder: string, walName: string, lines: readonly string[]):
 }
 
 /** Opening a FIFO for writing without waiting fails where nobody reads: then nobody is waiting. */
-async function ring(bell: string): Promise<void> {
+export async function ring(bell: string): Promise<void> {
   try {
     const fifo = await open(bell, constants.O_WRONLY | constants.O_NONBLOCK)
     try {

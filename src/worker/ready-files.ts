@@ -33,13 +33,18 @@ export async function isReady(dataDirectory: string, walName: string): Promise<b
 /** As pgarch.c's ready_file_comparator: timeline history files first, then by name. */
 export function orderReadyFiles(statusFiles: readonly string[]): string[] {
   return statusFiles
-    .filter((file) => file.endsWith('.ready'))
-    .map((file) => file.slice(0, -'.ready'.length))
+    .map(readyName)
+    .filter((name) => name !== undefined)
     .filter((name) => parseWalName(name) !== undefined)
     .sort((one, other) => {
       const byKind = Number(isHistory(other)) - Number(isHistory(one))
       return byKind || (one < other ? -1 : 1)
     })
+}
+
+/** The WAL file that a status file says is ready; undefined when it says something else. */
+export function readyName(statusFile: string): string | undefined {
+  return statusFile.endsWith('.ready') ? statusFile.slice(0, -'.ready'.length) : undefined
 }
 
 export function isHistory(name: string): boolean {

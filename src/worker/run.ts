@@ -4,18 +4,18 @@ import { archiveFile } from '../archive/archive-file.ts'
 import { drainSome } from '../archive/drain.ts'
 import { concernsOneFile } from '../archive/drain-file.ts'
 import { type Archiver, rememberFailures, withArchiver } from '../archive/identify.ts'
-import { takeLock } from '../archive/worker-lock.ts'
 import type { Config } from '../config.ts'
 import { removeIfThere } from '../fs/durable.ts'
+import { takeLock } from '../fs/worker-lock.ts'
 import { collectTroubles, log } from '../log.ts'
-import { watchReadyFiles } from './bell.ts'
+import { watchDirectory } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
 import { hashOnThread } from './hash-thread.ts'
 import { type Lifetime, watchLifetime } from './lifetime.ts'
 import { keepLogSmall } from './log-size.ts'
 import { type Markers, openMarkers } from './markers.ts'
 import { type ReadyQueue, readyQueue } from './queue.ts'
-import { isReady } from './ready-files.ts'
+import { isReady, readyName, statusDirectoryOf } from './ready-files.ts'
 
 export interface WorkerRequest {
   readonly dataDirectory: string
@@ -41,7 +41,7 @@ export async function runWorker(request: WorkerRequest, config: Config): Promise
   closeInherited()
   await withArchiver(request.dataDirectory, config, async (archiver) => {
     const { dataDirectory, stateDirectory, means } = archiver
-    const lock = await takeLock(stateDirectory)
+    const lock = await takeLock(stateDirectory, 'push')
     if (lock === undefined) return
     const pidFile = join(stateDirectory, 'worker.pid')
     try {
@@ -79,9 +79,10 @@ async function work(on: Work): Promise<void> {
   const lanes = new Set<Promise<void>>()
   // While some files are sent, as many more are read and compressed.
   const most = 2 * config.pushParallel
-  const bell = watchReadyFiles(dataDirectory.path, (walName) => {
+  const bell = watchDirectory(statusDirectoryOf(dataDirectory.path), (file) => {
+    const walName = readyName(file)
     // PostgreSQL took an archived one away: of ten thousand, each would cost another listing.
-    if (markers.has(walName)) return false
+    if (walName === undefined || markers.has(walName)) return false
     queue.hurry(walName)
     return true
   })

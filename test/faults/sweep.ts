@@ -20,6 +20,8 @@ export interface Sweep {
   readonly folders: readonly string[]
   /** How many rounds are enough where not all are wanted. */
   readonly few: number
+  /** It looks about as time goes by, so that a slow run makes more calls than another. */
+  readonly looksAbout?: boolean
   /** Lays out what a round begins with; the file is the first one of its log. */
   prepare(round: Round): Promise<Wal>
   run(wal: Wal, options: RunOptions): Promise<Finished>
@@ -63,7 +65,9 @@ export async function killEverywhere(sweep: Sweep): Promise<void> {
         const isKilled = /ended with status 137/.test(ended.stderr)
         if (isKilled) killed++
         // Names are known, so calls on files are met exactly; what sockets carry comes as it comes.
-        else if (ended.status !== 0 || site.paths.length > 0) throw new Error('it was not killed')
+        else if (ended.status !== 0 || (site.paths.length > 0 && !sweep.looksAbout)) {
+          throw new Error('it was not killed')
+        }
         await sweep.check(wal, round, ended)
       },
     })

@@ -38,8 +38,11 @@ export interface Host {
   restart(life: LifeLines): void
   /** What a worker tells of the segment, or of another file. */
   tell(what: 'pushed' | 'failed', content?: string, file?: string): void
-  /** A process that the launcher takes for the worker; it ends with the test run, too. */
-  startWorker(): Promise<ChildProcess>
+  /**
+   * A process that the launcher takes for the worker; it ends with the test run, too. Its pid lies in
+   * worker.pid, or in another file of the state directory.
+   */
+  startWorker(pidFile?: string): Promise<ChildProcess>
   /** On which the launcher waits for the segment. */
   readonly bell: string
 }
@@ -64,14 +67,14 @@ export function makeHost(folder: string, name = 'data', base = join(folder, 'sta
     restart: (life) => write(join(dataDirectory, 'postmaster.pid'), postmasterPid(life)),
     tell: (what, content = '', file = segment) =>
       write(join(state, what, lifeName(), file), content),
-    async startWorker() {
+    async startWorker(pidFile = 'worker.pid') {
       // It lives until its standard input ends.
       const worker = spawn('sh', ['-c', 'read -r _', '/pgarch/dist/pgarch.cjs', 'worker'], {
         stdio: ['pipe', 'ignore', 'ignore'],
         ...asUnprivileged(),
       })
       await once(worker, 'spawn')
-      write(join(state, 'worker.pid'), `${worker.pid}\n`)
+      write(join(state, pidFile), `${worker.pid}\n`)
       return worker
     },
   }

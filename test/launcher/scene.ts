@@ -10,7 +10,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeEach, expect } from 'vitest'
 import { makeFolder } from '../support/folder.ts'
@@ -23,22 +23,27 @@ export interface Surroundings {
   readonly path?: string
   readonly script?: string
   readonly before?: readonly string[]
+  /** Of the launcher, instead of the scene's own. */
+  readonly words?: readonly string[]
 }
 
-/** What pushes that wait for a worker are seen by, of the test that runs. */
+/** What launchers that wait for a worker are seen by, of the test that runs. */
 export interface Scene {
   readonly folder: string
   readonly host: Host
-  startWorker(): Promise<ChildProcess>
+  /** What stands in for Node.js, a script, from now on. */
+  nodeDoes(script: string): void
+  /** See `Host.startWorker`. */
+  startWorker(pidFile?: string): Promise<ChildProcess>
   start(shell: readonly string[], surroundings?: Surroundings): Push
   /** Ends with the test. */
   started(child: ChildProcess): void
-  /** Processes that have the bell open, the test's own not counted. */
+  /** Processes that have a bell open, the test's own not counted. */
   holders(): number[]
-  /** Until a push waits, and resolves to the pid of the sleep. */
+  /** Until one waits, and resolves to the pid of the sleep. */
   untilItWaits(): Promise<number>
   /** As src/worker/markers.ts does it. */
-  ring(): void
+  ring(bell?: string): void
 }
 
 export interface Push {
@@ -48,8 +53,8 @@ export interface Push {
 
 export const askedNode = { status: 0, stdout: 'node\n', stderr: '' }
 
-/** For a test file's top level. */
-export function setScene(): Scene {
+/** For a test file's top level; `words` are the launcher's. */
+export function setScene(own: readonly string[] = ['push', `pg_wal/${segment}`, segment]): Scene {
   const bench = makeBench()
   afterAll(() => bench.remove())
   const node = makeNode(bench)
@@ -73,7 +78,7 @@ export function setScene(): Scene {
   const holders = () =>
     readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-      .filter((name) => descriptorsOf(name).includes(host.bell))
+      .filter((name) => descriptorsOf(name).some((file) => file.startsWith(`${host.state}/`)))
       .map(Number)
 
   return {
@@ -83,16 +88,17 @@ export function setScene(): Scene {
     get host() {
       return host
     },
-    async startWorker() {
-      const worker = await host.startWorker()
+    nodeDoes: (script) => void makeProgram(dirname(node), 'node', script),
+    async startWorker(pidFile) {
+      const worker = await host.startWorker(pidFile)
       children.push(worker)
       return worker
     },
     started(child) {
       children.push(child)
     },
-    start(shell, { path = patience, script = 'exec "$@"', before = [] } = {}) {
-      const command = [...before, ...shell, bench.pgarch, 'push', `pg_wal/${segment}`, segment]
+    start(shell, { path = patience, script = 'exec "$@"', before = [], words = own } = {}) {
+      const command = [...before, ...shell, bench.pgarch, ...words]
       const launcher = spawn('/bin/sh', ['-c', script, 'sh', ...command], {
         ...asUnprivileged(),
         cwd: host.dataDirectory,
@@ -118,8 +124,8 @@ export function setScene(): Scene {
       await expect.poll(() => sleeps().length, { timeout: 20_000, interval: 20 }).toBe(1)
       return sleeps()[0] ?? Number.NaN
     },
-    ring() {
-      const fifo = openSync(host.bell, constants.O_WRONLY | constants.O_NONBLOCK)
+    ring(bell = host.bell) {
+      const fifo = openSync(bell, constants.O_WRONLY | constants.O_NONBLOCK)
       writeSync(fifo, '\n')
       closeSync(fifo)
     },

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config.ts'
 import { writeMember } from '../../src/postgres/member.ts'
 import { fetch } from '../../src/restore/fetch.ts'
 import { search } from '../../src/restore/search.ts'
+import { ownSources } from '../../src/restore/sources.ts'
 import type { Whereabouts } from '../../src/restore/whereabouts.ts'
 import { cachePaths, cacheRoute } from '../../src/schedule/cached-route.ts'
 import type { SchedulePath } from '../../src/schedule/types.ts'
@@ -114,6 +115,7 @@ async function ask(name: string, asked: Asked = {}): Promise<number> {
       walPath: 'pg_wal/RECOVERYXLOG',
       clusterName: cluster ?? null,
       without,
+      isPlain: true,
     },
     await loadConfig(
       { config, schedule: 'postgresql://nobody@127.0.0.1:1/pgarch' },
@@ -228,7 +230,7 @@ it('absent where WAL was dropped or lost is said with what it costs', async () =
   const config = await loadConfig({}, { PGARCH_CONFIG: undefined })
   const searched = async (losses: Pick<Whereabouts, 'dropped' | 'lostPaths' | 'lostHosts'>) => {
     const whereabouts = { ...location, ...losses, withoutPaths: [] }
-    const nobody = { own: undefined, rests: undefined }
+    const nobody = { own: undefined, rests: undefined, sources: ownSources(config) }
     const wanted = { location: whereabouts, expected, walPath, expires: Infinity, ...nobody }
     const { outcome, doubts } = await search(wanted, config)
     return [outcome, ...doubts.map(({ message }) => message)]

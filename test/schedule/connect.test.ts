@@ -158,7 +158,7 @@ describe('calls', () => {
     await expect(killed).rejects.toMatchObject({ failure: 'unreachable' })
     await server.ended()
     await server.start()
-    const hung = withSchedule({ ...settings, timeoutMilliseconds: 1000 }, async (schedule) => {
+    const hung = withSchedule({ ...settings, timeoutMilliseconds: 950 }, async (schedule) => {
       const [row] = await schedule.query<{ pid: number }>('select pg_backend_pid() as pid')
       process.kill(row?.pid ?? 0, 'SIGSTOP')
       try {

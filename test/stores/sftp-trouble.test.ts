@@ -128,7 +128,8 @@ describe('the network is cut: nothing answers any more', () => {
 
   test('before anybody connects', async () => {
     sshd.freeze()
-    await expect(openStore(store.path, bed.options)).rejects.toEqual(
+    const left = { ...bed.options, connectTimeout: 949.924053 }
+    await expect(openStore(store.path, left)).rejects.toEqual(
       failure('unreachable', /site-a.*could not connect.*no connection within 1 s/),
     )
     sshd.thaw()

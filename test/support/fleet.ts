@@ -76,8 +76,9 @@ export async function startFleet(
     PGARCH_STATE_DIR: makeFolder(folder, 'state'),
     PGARCH_SSH_IDENTITY: keys.identity,
     PGARCH_FETCH_PATIENCE: '2s',
-    // What a push does by itself is told from what a worker does where that is tested.
+    // What a command does by itself is told from what a worker does where that is tested.
     PGARCH_PUSH_WORKER: 'off',
+    PGARCH_FETCH_PREFETCH: '0',
     ...options.environment,
   }
   const archiveCommand = `"${program}" push %p %f`

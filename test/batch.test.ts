@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { batching } from '../../src/archive/batch.ts'
+import { batching } from '../src/batch.ts'
 
 /** Calls that are answered by hand, in turn. */
 function calls() {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { type Kept, keep, keepSeveral } from '../../src/archive/kept.ts'
-import { type Failure, PgarchError } from '../../src/errors.ts'
+import { type Failure, PgarchError } from '../src/errors.ts'
+import { type Kept, keep, keepSeveral } from '../src/kept.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()

@@ -1,4 +1,4 @@
-import { PgarchError } from '../errors.ts'
+import { PgarchError } from './errors.ts'
 
 /** Opens something, lets `use` have it, and closes it when that ends. */
 export type Scope<Thing> = <Result>(use: (thing: Thing) => Promise<Result>) => Promise<Result>

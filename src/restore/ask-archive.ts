@@ -1,0 +1,29 @@
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import { placeRecordedHistory } from './known-history.ts'
+import { ownArchive } from './own-archive.ts'
+import { doubtful, placed, type Round } from './round.ts'
+import { search } from './search.ts'
+import type { Target } from './target.ts'
+import { findWhereabouts } from './whereabouts.ts'
+
+/** Asks the scheduling database where the file is, and then every place that could have it, once. */
+export async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
+  const { cluster, role, walPath, rests, sources } = target
+  const expires = role === 'standby' ? performance.now() + config.fetchStandbyDeadline : Infinity
+  try {
+    const location = await findWhereabouts(walName, target, config)
+    if (await placeRecordedHistory(location, walName, walPath)) return placed
+    const expected = {
+      walName,
+      systemIdentifier: cluster.systemIdentifier ?? location.systemIdentifier,
+      walSegmentSize: location.walSegmentSize,
+      sha256: location.file?.sha256 ?? null,
+    }
+    const own = await ownArchive(target)
+    return await search({ location, own, expected, walPath, expires, rests, sources }, config)
+  } catch (error) {
+    if (error instanceof PgarchError) return doubtful([error])
+    throw error
+  }
+}
