@@ -26,8 +26,14 @@ export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Dige
   })
   if (entry === 'absent') {
     await checking
-    await proveAbsent(files, path, name, watch)
-    return 'absent'
+    try {
+      await proveAbsent(files, path, name, watch)
+      return 'absent'
+    } catch (thrown) {
+      if ((await watch.step(files.look(name))) === 'absent') throw thrown
+    }
+    // It was stored in this moment, which happens to who waits for it.
+    return await retrieve(retrieval, watch)
   }
   const file = await open(destination, 'wx', 0o666).catch((thrown: unknown) => {
     throw fileError('create', destination, thrown)

@@ -40,7 +40,7 @@ const mount = async () => {
   await rename(`${rootPath}.disk`, rootPath)
 }
 
-test('the disk is mounted between the look at the file and the look at pgarch-path', async () => {
+test('the disk is mounted between the look at the file and the look at pgarch-path: it is fetched', async () => {
   await unmount()
   const looked = Promise.withResolvers<void>()
   const files = new LocalFiles(path)
@@ -58,7 +58,21 @@ test('the disk is mounted between the look at the file and the look at pgarch-pa
     await looked.promise
     return await real.readText(one)
   }
-  await inDoubt(files)
+  await fetches(files)
+})
+
+test('the file is stored just after it was looked for: it is fetched', async () => {
+  const stored = join(rootPath, name)
+  await rename(stored, `${stored}.coming`)
+  const files = new LocalFiles(path)
+  const look = files.look.bind(files)
+  let looks = 0
+  files.look = async (one) => {
+    const answer = await look(one)
+    if (one === name && looks++ === 0) await rename(`${stored}.coming`, stored)
+    return answer
+  }
+  await fetches(files)
 })
 
 test('the disk is unmounted between the look at pgarch-path and the look at the file', async () => {
@@ -107,6 +121,13 @@ test('the disk is unmounted once the same file was seen on it, and its mount poi
   const put = store.put(name, sample.content, sample.digest)
   await expect(put).rejects.toEqual(failure('unusable', /has no pgarch-path/))
 })
+
+async function fetches(files: FileAccess): Promise<void> {
+  const store = new FileStore(path, files, options, false)
+  const destination = join(folder.path, `fetched-${count}`)
+  expect(await store.get(name, destination)).toEqual(sample.digest)
+  expect(existsSync(destination)).toBe(true)
+}
 
 /** Neither fetched nor absent. */
 async function inDoubt(files: FileAccess): Promise<void> {
