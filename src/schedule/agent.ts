@@ -85,6 +85,41 @@ export async function locate(
   }
 }
 
+/**
+ * Calls `heard` whenever files of the cluster were archived, as long as the connection lives. False: what
+ * is being recorded in this moment may not be told of, so ask again later.
+ */
+export async function listenForCopies(
+  schedule: Schedule,
+  fingerprint: string,
+  heard: () => void,
+): Promise<boolean> {
+  const [row] = await schedule.query<{ certain: boolean }>(
+    'select pgarch.wait_for_copies($1) as certain',
+    [fingerprint],
+  )
+  if (!only(row).certain) return false
+  schedule.onNotification(heard)
+  return true
+}
+
+/**
+ * How long ago the file was archived, in milliseconds, by the scheduling database's clock alone; null
+ * when it knows of no such file.
+ */
+export async function archivedAge(
+  schedule: Schedule,
+  fingerprint: string,
+  walName: string,
+): Promise<number | null> {
+  const [row] = await schedule.query<{ seconds: number | null }>(
+    'select pgarch.archived_age($1, $2) as seconds',
+    [fingerprint, walName],
+  )
+  const { seconds } = only(row)
+  return seconds === null ? null : seconds * 1000
+}
+
 /** As JSON carries it. */
 type StoredFile = Omit<NonNullable<Location['file']>, 'history'> & { history: never }
 

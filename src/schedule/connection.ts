@@ -17,6 +17,8 @@ export interface Schedule {
    * with a PgarchError whose cause is pg's error.
    */
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>
+  /** Calls `heard` at every notification on a channel that this session listens on, as long as it lives. */
+  onNotification(heard: () => void): void
 }
 
 export interface ScheduleSettings {
@@ -121,6 +123,9 @@ function makeConnection(client: Client, server: string, settings: ScheduleSettin
         const mine = turn.then(() => run<Row>(sql, parameters))
         turn = mine.catch(() => {})
         return mine
+      },
+      onNotification(heard) {
+        client.on('notification', heard)
       },
     },
     // Not awaited: nothing is left to say, and a server that hangs must not hold us up.

@@ -122,7 +122,16 @@ test('the agent may call its functions, and nothing else', async () => {
   expect(new Set(others)).toEqual(new Set(['42501']))
   expect(make).toBe('42501')
   const callable = calls.filter(({ outcome }) => outcome !== '42501').map(({ name }) => name)
-  expect(callable).toEqual(['deliver', 'drop_wal', 'locate', 'record', 'route', 'schema_version'])
+  expect(callable).toEqual([
+    'archived_age',
+    'deliver',
+    'drop_wal',
+    'locate',
+    'record',
+    'route',
+    'schema_version',
+    'wait_for_copies',
+  ])
 })
 
 test('the monitor reads everything but credentials', async () => {
