@@ -3,6 +3,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(words: string[]): Pro
   fetch: () => import('./fetch.ts'),
   push: () => import('./push.ts'),
   start: () => import('./start.ts'),
+  wait: () => import('./wait.ts'),
 }
 
 const [name = '', ...words] = process.argv.slice(2)

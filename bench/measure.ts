@@ -79,6 +79,19 @@ export function peakMemory(pid: number | undefined): number | undefined {
   }
 }
 
+/** What a process and its descendants have resident now, in MB, what they share counted for each. */
+export function residentMemory(pid: number | undefined): number {
+  const kilobytes = descendants(pid, readProcesses()).map((one) => {
+    try {
+      const status = readFileSync(`/proc/${one}/status`, 'utf8')
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)
+    } catch {
+      return 0 // it has ended
+    }
+  })
+  return Math.round(kilobytes.reduce((sum, one) => sum + one, 0) / 1024)
+}
+
 /** NaN of none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
