@@ -20,7 +20,7 @@ export function startInBackground(
     PGARCH_SCHEDULE_URL: config.scheduleUrl,
   }
   const output = openSync(join(stateDirectory, 'worker.log'), 'a', 0o600)
-  const command = [process.execPath, process.argv[1] ?? '', ...words]
+  const command = [process.execPath, '--disable-sigusr1', process.argv[1] ?? '', ...words]
   const child = spawn('/bin/sh', ['-c', '"$@"; exit 0', 'pgarch', ...command], {
     cwd: '/',
     detached: true,

@@ -5,8 +5,8 @@ import type { Schedule } from './schedule/connect.ts'
 import type { Hashing } from './stores/hashing.ts'
 import type { PathDescription, Store } from './stores/store.ts'
 
-/** How long a connection is kept that nobody uses, in milliseconds. */
-const idle = 10_000
+/** How long a connection is kept that nobody uses, in milliseconds, unless it is said. */
+const usualIdle = 10_000
 
 /** Connections that are made when they are first wanted, and kept for whoever wants them next. */
 export interface Connections {
@@ -18,9 +18,13 @@ export interface Connections {
 
 /**
  * @param perPath as many to one path at most
- * @param hashing for what is got from paths
+ * @param options.hashing for what is got from paths
  */
-export function keepConnections(config: Config, perPath: number, hashing?: Hashing): Connections {
+export function keepConnections(
+  config: Config,
+  perPath: number,
+  { hashing, idle = usualIdle }: { hashing?: Hashing; idle?: number } = {},
+): Connections {
   const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isLost)
   const stores = new Map<string, Kept<Store>>()
   return {

@@ -1,15 +1,59 @@
-import type { Command } from 'commander'
+import { resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import type { WaitOptions } from '../restore/wait-options.ts'
+import { duration } from '../settings.ts'
 import { type Act, configOf } from './command.ts'
+import { numberBetween } from './options.ts'
 
 interface FetchOptions {
   readonly cluster?: string
   readonly without: readonly string[]
+  readonly wait?: true
+  readonly triggerFile?: string
+  readonly sleep: number
+  readonly maxWait: number
+  readonly restoreDelay: number
+  readonly debug?: true
+  readonly fast?: true
 }
 
 /** As bin/pgarch, which knows no options, looks at the line. */
 function isPlain(command: Command): boolean {
-  const { cluster, without, config, schedule } = command.optsWithGlobals()
-  return [cluster, config, schedule].every((one) => one === undefined) && without.length === 0
+  const { cluster, without, wait, config, schedule } = command.optsWithGlobals()
+  const given = [cluster, wait, config, schedule].some((one) => one !== undefined)
+  return !given && without.length === 0 && command.args.length === 2
+}
+
+function milliseconds(text: string): number {
+  try {
+    return duration(text)
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+function waitOptions(options: FetchOptions, config: Config): WaitOptions | undefined {
+  const { wait, triggerFile, sleep, maxWait, restoreDelay, debug, fast } = options
+  const needsIt = triggerFile !== undefined || maxWait > 0 || restoreDelay > 0
+  if (wait === undefined && needsIt) {
+    throw new PgarchError('usage', 'options for waiting are given without --wait')
+  }
+  if (maxWait > 0 && restoreDelay > 0) {
+    throw new PgarchError('usage', '--max-wait and --restore-delay exclude each other', {
+      hint: 'What is held back by the delay would count as waited for in vain.',
+    })
+  }
+  if (wait === undefined) return undefined
+  return {
+    triggerFile: triggerFile === undefined ? config.triggerFile : resolve(triggerFile),
+    sleep: sleep * 1000,
+    maxWait: maxWait * 1000,
+    restoreDelay,
+    debug: debug === true,
+    isFast: fast === true,
+  }
 }
 
 export function declare(program: Command, act: Act): void {
@@ -25,12 +69,39 @@ export function declare(program: Command, act: Act): void {
       (path: string, before: readonly string[]) => [...before, path],
       [],
     )
+    .option('--wait', 'with recovery.signal: wait until a segment is archived')
+    .option('-t, --trigger-file <file>', 'its presence ends the waiting (fetch.trigger_file)')
+    .option(
+      '-s, --sleep <seconds>',
+      'between two looks when nothing wakes it',
+      numberBetween(1, 60),
+      5,
+    )
+    .option(
+      '-w, --max-wait <seconds>',
+      'end the waiting after so long; 0: never',
+      numberBetween(0, 2_000_000),
+      0,
+    )
+    .option(
+      '--restore-delay <time>',
+      'give segments only so long after they were archived',
+      milliseconds,
+      0,
+    )
+    .option('-d, --debug', 'tell what is waited for')
+    .addOption(new Option('--fast', 'of bin/pgarch, after a signal').hideHelp())
+    // pg_standby's, which mean nothing here: copying, linking, and how often to try what failed.
+    .addOption(new Option('-c').hideHelp())
+    .addOption(new Option('-l').hideHelp())
+    .addOption(new Option('-r, --retries <number>').hideHelp())
     .addHelpText(
       'after',
-      "\nRuns in the data directory, as the server's user. See docs/exit-codes.md.",
+      "\nRuns in the data directory, as the server's user. See docs/exit-codes.md, and for --wait docs/standby.md.",
     )
     .action(
       act(async (file: string, path: string, options: FetchOptions, command: Command) => {
+        const config = await configOf(command)
         const { fetch } = await import('../restore/fetch.ts')
         const request = {
           workingDirectory: process.cwd(),
@@ -39,8 +110,9 @@ export function declare(program: Command, act: Act): void {
           clusterName: options.cluster ?? null,
           without: options.without,
           isPlain: isPlain(command),
+          waiting: waitOptions(options, config),
         }
-        return await fetch(request, await configOf(command))
+        return await fetch(request, config)
       }),
     )
 }

@@ -7,10 +7,19 @@ import { search } from './search.ts'
 import type { Target } from './target.ts'
 import { findWhereabouts } from './whereabouts.ts'
 
-/** Asks the scheduling database where the file is, and then every place that could have it, once. */
-export async function askArchive(walName: string, target: Target, config: Config): Promise<Round> {
-  const { cluster, role, walPath, rests, sources } = target
-  const expires = role === 'standby' ? performance.now() + config.fetchStandbyDeadline : Infinity
+/**
+ * Asks the scheduling database where the file is, and then every place that could have it, once.
+ *
+ * @param deadline milliseconds, after which no further path is opened
+ */
+export async function askArchive(
+  walName: string,
+  target: Target,
+  config: Config,
+  deadline = target.role === 'standby' ? config.fetchStandbyDeadline : Infinity,
+): Promise<Round> {
+  const { cluster, walPath, rests, sources } = target
+  const expires = performance.now() + deadline
   try {
     const location = await findWhereabouts(walName, target, config)
     if (await placeRecordedHistory(location, walName, walPath)) return placed

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { ringsWithin } from '../bell.ts'
 import type { Config } from '../config.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { privateExit } from '../exit-codes.ts'
 import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
-import { parseWalName } from '../wal/names.ts'
+import { parseWalName, type WalName } from '../wal/names.ts'
 import { askArchive } from './ask-archive.ts'
 import { fetchDecision } from './exit-policy.ts'
 import { placeRememberedHistory, rememberHistory } from './known-history.ts'
@@ -12,6 +12,9 @@ import { removeLeftovers } from './place.ts'
 import { startPrefetch } from './prefetch-start.ts'
 import { placed, type Round } from './round.ts'
 import { type FetchRequest, identifyTarget, type Target } from './target.ts'
+import { isFast, isGivenUp } from './wait-answers.ts'
+import type { WaitMeans } from './wait-means.ts'
+import type { WaitOptions } from './wait-options.ts'
 
 /** Between two rounds of asking in an outage, in milliseconds. */
 const pause = { first: 500, longest: 5000 }
@@ -41,7 +44,10 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
   await removeLeftovers(target.walPath)
   if (target.stateDirectory !== undefined) await removeUnfinished(target.stateDirectory)
   try {
-    const status = await fetchPatiently(request.walName, target, config)
+    const status =
+      request.waiting !== undefined && target.role === 'archive-recovery'
+        ? await fetchWaiting(walName, request.waiting, target, config)
+        : await fetchPatiently(walName, target, config)
     if (status === privateExit.done) await startPrefetch(request, config)
     return status
   } finally {
@@ -51,28 +57,67 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
   }
 }
 
-async function fetchPatiently(walName: string, target: Target, config: Config): Promise<number> {
+/** Segments are waited for; all else is answered as without --wait, but for what fast overrides. */
+async function fetchWaiting(
+  walName: WalName,
+  options: WaitOptions,
+  target: Target,
+  config: Config,
+): Promise<number> {
+  const [{ waitForSegment }, { openWaitMeans }] = await Promise.all([
+    import('./wait.ts'),
+    import('./wait-means.ts'),
+  ])
+  const means = await openWaitMeans(target, options, config)
+  try {
+    return walName.kind === 'segment'
+      ? await waitForSegment({ ...walName, kind: 'segment' }, means)
+      : await fetchPatiently(walName, means.target, config, means)
+  } finally {
+    means.close()
+  }
+}
+
+/** @param means of a call that must not hold up a fast end of recovery */
+async function fetchPatiently(
+  walName: WalName,
+  target: Target,
+  config: Config,
+  means?: WaitMeans,
+): Promise<number> {
   const start = performance.now()
   for (let wait = pause.first, rounds = 1; ; wait = Math.min(wait * 2, pause.longest), rounds++) {
-    const { outcome, doubts } = await askEverywhere(walName, target, config)
+    means?.triggerBell.answer()
+    const { outcome, doubts } = await askEverywhere(walName, target, config, means)
     const patienceLeft = config.fetchPatience - (performance.now() - start)
     const decision = fetchDecision(target.role, outcome, patienceLeft)
     if (decision !== 'again' || rounds === 1) {
       for (const doubt of doubts) log.warning(doubt.message, doubt.hint)
     }
+    if (means !== undefined && (await isGivenUp(walName, outcome, means))) return privateExit.absent
     if (decision !== 'again') return decision
     if (rounds === 1) {
-      log.warning(`cannot tell yet whether "${walName}" is archived, and asks again`)
+      log.warning(`cannot tell yet whether "${walName.name}" is archived, and asks again`)
     }
-    await sleep(Math.min(wait, patienceLeft))
+    await ringsWithin(
+      Math.min(wait, patienceLeft),
+      ...(means === undefined ? [] : [means.triggerBell]),
+    )
   }
 }
 
 /** One round: the scheduling database, every path, and for a timeline history what is known besides. */
-async function askEverywhere(walName: string, target: Target, config: Config): Promise<Round> {
-  const round = await askArchive(walName, target, config)
-  if (parseWalName(walName)?.kind !== 'history') return round
-  if (round.outcome === 'placed') await rememberHistory(target, walName)
+async function askEverywhere(
+  { name, kind }: WalName,
+  target: Target,
+  config: Config,
+  means: WaitMeans | undefined,
+): Promise<Round> {
+  const isUrgent = means !== undefined && (await isFast(means))
+  const deadline = isUrgent ? config.fetchStandbyDeadline : undefined
+  const round = await askArchive(name, target, config, deadline)
+  if (kind !== 'history') return round
+  if (round.outcome === 'placed') await rememberHistory(target, name)
   if (round.outcome === 'placed' || round.outcome === 'absent') return round
-  return (await placeRememberedHistory(target, walName)) ? placed : round
+  return (await placeRememberedHistory(target, name)) ? placed : round
 }

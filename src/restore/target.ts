@@ -8,6 +8,7 @@ import { stateDirectoryOf } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
 import type { ClusterReference } from '../schedule/types.ts'
 import { ownSources, type Sources } from './sources.ts'
+import type { WaitOptions } from './wait-options.ts'
 
 export interface FetchRequest {
   readonly workingDirectory: string
@@ -21,6 +22,8 @@ export interface FetchRequest {
   readonly without: readonly string[]
   /** No option was given, as the launcher has it when it answers by itself. */
   readonly isPlain: boolean
+  /** `--wait`; undefined: an answer is wanted at once. */
+  readonly waiting: WaitOptions | undefined
 }
 
 /** No rest is longer on a standby, in milliseconds: WAL that is back must not miss its promotion. */

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { open, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { markersOf } from '../archive/marker.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
+import { makeFolder, makeLifeFolder, namesIn } from '../postgres/life-folder.ts'
 
 /**
  * What the worker tells the launcher, in the state directory, below a directory named by the server's
@@ -73,32 +74,6 @@ export async function openMarkers(stateDirectory: string, life: string): Promise
       return ready
     },
   }
-}
-
-/** Without those of other lives, which nobody reads any more. */
-export async function makeLifeFolder(path: string): Promise<string> {
-  const parent = await makeFolder(dirname(path))
-  for (const name of await namesIn(parent)) {
-    if (name === basename(path)) continue
-    const other = join(parent, name)
-    await rm(other, { recursive: true, force: true }).catch((thrown) => {
-      throw fileError('remove directory', other, thrown)
-    })
-  }
-  return await makeFolder(path)
-}
-
-async function makeFolder(path: string): Promise<string> {
-  await mkdir(path, { mode: 0o700, recursive: true }).catch((thrown) => {
-    throw fileError('create directory', path, thrown)
-  })
-  return path
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return await readdir(folder).catch((thrown) => {
-    throw fileError('read directory', folder, thrown)
-  })
 }
 
 /** All at once: the launcher never meets half of the lines. */

@@ -13,11 +13,11 @@ import { type Histories, segmentsAhead, stretchesAhead } from '../restore/read-a
 import { keptSources } from '../restore/sources.ts'
 import { identifyTarget, longestRest } from '../restore/target.ts'
 import { openRests } from '../schedule/rests.ts'
+import { hashOnThread } from '../stores/hash-thread.ts'
 import { isWalSegmentSize, parseWalName, type SegmentName } from '../wal/names.ts'
 import { parseTimelineHistory } from '../wal/timeline-history.ts'
 import { watchDirectory } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
-import { hashOnThread } from './hash-thread.ts'
 import { watchLifetime } from './lifetime.ts'
 import { keepLogSmall } from './log-size.ts'
 import { followRecovery } from './position.ts'
@@ -56,7 +56,7 @@ export async function runPrefetch(request: PrefetchRequest, config: Config): Pro
   const lock = await takeLock(stateDirectory, 'prefetch')
   if (lock === undefined) return
   const pidFile = join(stateDirectory, 'prefetch.pid')
-  const connections = keepConnections(config, lanesAtOnce, hashOnThread())
+  const connections = keepConnections(config, lanesAtOnce, { hashing: hashOnThread() })
   try {
     const lifetime = await watchLifetime({ dataDirectory, stateDirectory, config }, () =>
       isInRecovery(dataDirectory.path),
@@ -70,6 +70,8 @@ export async function runPrefetch(request: PrefetchRequest, config: Config): Pro
         clusterName: null,
         without: [],
         isPlain: true,
+        waiting: undefined,
+        cleanup: { restart: undefined, keep: 0 },
       },
       config,
     )

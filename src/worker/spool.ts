@@ -2,9 +2,10 @@ import { mkdir, open, readdir, readFile, rename, rm, statfs, writeFile } from 'n
 import { join } from 'node:path'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
+import { makeLifeFolder } from '../postgres/life-folder.ts'
 import { askedFile, prefetchFolder } from '../postgres/prefetched.ts'
 import { parseWalName } from '../wal/names.ts'
-import { makeLifeFolder, ring } from './markers.ts'
+import { ring } from './markers.ts'
 
 /**
  * Prefetched segments, `prefetch/<life>/<file>` in the state directory, until the launcher moves them

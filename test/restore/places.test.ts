@@ -116,6 +116,7 @@ async function ask(name: string, asked: Asked = {}): Promise<number> {
       clusterName: cluster ?? null,
       without,
       isPlain: true,
+      waiting: undefined,
     },
     await loadConfig(
       { config, schedule: 'postgresql://nobody@127.0.0.1:1/pgarch' },

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { Hash, Hashing } from '../stores/hashing.ts'
+import type { Hash, Hashing } from './hashing.ts'
 
 /** What the thread runs. It is asked with `{ id, chunk }`, or `{ id }` for the digest, and answers in order. */
 const program = `
