@@ -32,6 +32,7 @@ export const settings = {
   fetchPrefetch: setting('fetch.prefetch', 'PGARCH_FETCH_PREFETCH', integer(0, 64), 8),
   triggerFile: setting('fetch.trigger_file', 'PGARCH_FETCH_TRIGGER_FILE', path, undefined),
   prefetchReserve: setting('fetch.prefetch_reserve', 'PGARCH_FETCH_PREFETCH_RESERVE', size, '1GB'),
+  cleanupPath: setting('cleanup.path', 'PGARCH_CLEANUP_PATH', text, undefined),
   pushWorker: setting('push.worker', 'PGARCH_PUSH_WORKER', boolean, true),
   pushParallel: setting('push.parallel', 'PGARCH_PUSH_PARALLEL', integer(1, 16), 4),
   workerIdle: setting('worker.idle', 'PGARCH_WORKER_IDLE', duration, '5min'),

@@ -7,7 +7,8 @@ import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type FoundFile, recordedFiles, recordFound } from '../schedule/rebuild.ts'
 import type { Store } from '../stores/store.ts'
-import { type StoredName, type Survey, storedFiles } from './survey.ts'
+import { type StoredName, storedFiles } from '../stores/stored-files.ts'
+import type { Survey } from './survey.ts'
 
 /** Of one path, in files. */
 export interface Counts {

@@ -4,8 +4,7 @@ import { withPath } from '../resources.ts'
 import type { ArchivePath } from '../schedule/paths.ts'
 import { decodeManifest, type Manifest, manifestName } from '../stores/manifest.ts'
 import type { Store } from '../stores/store.ts'
-import { storedName } from '../stores/stored-file.ts'
-import { parseWalName } from '../wal/names.ts'
+import { storedFiles } from '../stores/stored-files.ts'
 
 /** What lies on one path, by its directories alone. */
 export interface Survey {
@@ -14,14 +13,6 @@ export interface Survey {
   readonly files: number
   /** Fingerprint by fingerprint; undefined where the directory has no manifest that can be used. */
   readonly clusters: ReadonlyMap<string, Manifest | undefined>
-}
-
-/** A stored file, as it is listed. */
-export interface StoredName {
-  /** Relative to the root. */
-  readonly name: string
-  readonly walName: string
-  readonly storedBytes: number
 }
 
 /** Rejects as the store does, when any of it cannot be read. */
@@ -38,18 +29,6 @@ export async function surveyPath(path: ArchivePath, config: Config): Promise<Sur
     }
     return { path, files, clusters }
   })
-}
-
-/** Of one cluster; whatever else lies there is passed over. */
-export async function* storedFiles(
-  store: Store,
-  fingerprint: string,
-): AsyncGenerator<StoredName, void> {
-  for await (const { name, size } of store.list(fingerprint)) {
-    const walName = name.slice(name.lastIndexOf('/') + 1).replace(/\.zst$/, '')
-    if (parseWalName(walName) === undefined) continue
-    if (storedName(fingerprint, walName) === name) yield { name, walName, storedBytes: size }
-  }
 }
 
 async function readManifest(store: Store, fingerprint: string): Promise<Manifest | undefined> {

@@ -22,6 +22,15 @@ export function byteSize(text: string): number {
   }
 }
 
+/** `60s`, with PostgreSQL's units, to milliseconds. */
+export function timeSpan(text: string): number {
+  try {
+    return duration(text)
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
 /** `2h` ago, or a time such as `2026-11-21 14:00`, in the reader's time zone unless it names one. */
 export function pastTime(text: string): Date {
   if (/^\d+(\.\d+)?\s*[a-z]+$/.test(text)) {

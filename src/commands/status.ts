@@ -111,6 +111,14 @@ async function printStatus(clusters: readonly Assessed[], single: boolean): Prom
       at: prettyTime(only.lastArchivedTime),
       'failed tries since': only.failures,
       'last failure': only.lastError,
+      ...(only.cleanups.length > 0 && {
+        'cleaned up': only.cleanups
+          .map(
+            ({ path, host, files, keptFrom, time }) =>
+              `${files} on path ${path} by ${host}, before ${keptFrom} (${prettyTime(time)})`,
+          )
+          .join(', '),
+      }),
       members: only.members
         .map(({ host, lastSeen }) => `${host} (${prettyTime(lastSeen)})`)
         .join(', '),

@@ -20,12 +20,17 @@ export async function recoveryRole(request: {
   const name = basename(request.walPath)
   if (name !== 'RECOVERYXLOG' && name !== 'RECOVERYHISTORY') return 'pg_rewind'
   // With both signal files there, standby.signal counts.
-  return (await hasSignal(request.dataDirectory, 'standby')) ? 'standby' : 'archive-recovery'
+  return (await isStandby(request.dataDirectory)) ? 'standby' : 'archive-recovery'
+}
+
+/** Whether a server in recovery waits for WAL by itself, and is promoted by pg_promote. */
+export function isStandby(dataDirectory: string): Promise<boolean> {
+  return hasSignal(dataDirectory, 'standby')
 }
 
 /** Whether the server reads from its archive: it removes the signal files when its recovery ends. */
 export async function isInRecovery(dataDirectory: string): Promise<boolean> {
-  return (await hasSignal(dataDirectory, 'standby')) || (await hasSignal(dataDirectory, 'recovery'))
+  return (await isStandby(dataDirectory)) || (await hasSignal(dataDirectory, 'recovery'))
 }
 
 async function hasSignal(dataDirectory: string, kind: 'standby' | 'recovery'): Promise<boolean> {

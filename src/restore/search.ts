@@ -117,7 +117,7 @@ async function placeCopy({ file }: Copy, walPath: string, doubts: PgarchError[])
 
 /** What absent costs, where WAL was given up. */
 function losses({ location, expected: { walName } }: Search): PgarchError[] {
-  const { lostPaths, lostHosts, withoutPaths, dropped } = location
+  const { lostPaths, lostHosts, cleanedPaths, withoutPaths, dropped } = location
   const end = 'Recovery cannot go past it.'
   const lost = lostPaths.map(
     (path) =>
@@ -133,6 +133,14 @@ function losses({ location, expected: { walName } }: Search): PgarchError[] {
         { hint: `${end} If it is found again, run "pgarch local found", and drain it.` },
       ),
   )
+  const cleaned = cleanedPaths.map(
+    (path) =>
+      new PgarchError(
+        'damaged',
+        `"${walName}" was removed from path "${path}" by "pgarch cleanup"`,
+        { hint: `A standby had replayed it. ${end} Take a younger base backup.` },
+      ),
+  )
   const left = withoutPaths.map(
     (path) =>
       new PgarchError('damaged', `"${walName}" may be on path "${path}", which was left out`, {
@@ -142,7 +150,7 @@ function losses({ location, expected: { walName } }: Search): PgarchError[] {
   const gap = new PgarchError('damaged', `"${walName}" was dropped while archiving was stopped`, {
     hint: end,
   })
-  const known = [...lost, ...gone, ...left]
+  const known = [...lost, ...gone, ...cleaned, ...left]
   return dropped ? [...known, gap] : known
 }
 

@@ -13,7 +13,7 @@ import { membershipOf, type Target } from './target.ts'
 export interface Whereabouts
   extends Pick<
     Location,
-    'fingerprint' | 'file' | 'lostPaths' | 'lostHosts' | 'localMembers' | 'dropped'
+    'fingerprint' | 'file' | 'lostPaths' | 'lostHosts' | 'cleanedPaths' | 'localMembers' | 'dropped'
   > {
   readonly systemIdentifier: string
   /** Bytes; null: nobody says. */
@@ -144,6 +144,7 @@ const unknownFile = {
   file: null,
   lostPaths: [],
   lostHosts: [],
+  cleanedPaths: [],
   localMembers: [],
   dropped: false,
 } as const

@@ -26,6 +26,14 @@ export interface ClusterStatus {
   readonly lostFiles: number
   /** WAL files that are in a member's local archive, without those that were declared lost. */
   readonly localFiles: number
+  /** What "pgarch cleanup" removed, path by path: files ever, and the first segment kept at last. */
+  readonly cleanups: readonly {
+    path: string
+    host: string
+    files: number
+    keptFrom: string
+    time: Date
+  }[]
   readonly members: readonly { host: string; lastSeen: Date | null }[]
 }
 
@@ -64,6 +72,13 @@ export async function queryStatus(
             ) as "lostFiles",
             (select count(*) from pgarch.living_copy c
              where c.db_id = d.id and c.member_id is not null) as "localFiles",
+            (select coalesce(json_agg(json_build_object(
+                      'path', coalesce(p.name, 'number ' || k.path_id),
+                      'host', coalesce(m.host, k.member_id::text), 'files', k.files,
+                      'keptFrom', k.kept_from, 'time', k.clean_time) order by k.path_id), '[]')
+             from pgarch.arch_cleanup k left join pgarch.arch_path_info p on p.id = k.path_id
+             left join pgarch.arch_member m on m.id = k.member_id
+             where k.db_id = d.id) as cleanups,
             (select coalesce(json_agg(json_build_object('host', m.host, 'lastSeen', m.last_seen)
                                       order by m.host, m.enrolled), '[]')
              from pgarch.arch_member m where m.db_id = d.id) as members
@@ -72,7 +87,11 @@ export async function queryStatus(
      order by d.name`,
     [fingerprint],
   )
-  return rows.map((row) => ({ ...row, members: row.members.map(withDate) }))
+  return rows.map((row) => ({
+    ...row,
+    cleanups: row.cleanups.map((one) => ({ ...one, time: new Date(one.time) })),
+    members: row.members.map(withDate),
+  }))
 }
 
 /** Times inside json come as text. */

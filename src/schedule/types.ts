@@ -110,6 +110,8 @@ export interface Location {
   readonly lostPaths: readonly string[]
   /** Names of hosts that had it in a local archive that was declared lost. */
   readonly lostHosts: readonly string[]
+  /** Names of paths from which a clean-up took it, as a standby had replayed it. */
+  readonly cleanedPaths: readonly string[]
   /** Members in whose local archives the file still lies. */
   readonly localMembers: readonly { readonly memberId: string; readonly host: string }[]
   /** The file was dropped on purpose while the cluster's switch was at stop. */

@@ -229,18 +229,23 @@ it('absent where WAL was dropped or lost is said with what it costs', async () =
   const expected = { walName: missing, systemIdentifier, walSegmentSize, sha256: null }
   const walPath = join(dataDirectory, 'pg_wal/RECOVERYXLOG')
   const config = await loadConfig({}, { PGARCH_CONFIG: undefined })
-  const searched = async (losses: Pick<Whereabouts, 'dropped' | 'lostPaths' | 'lostHosts'>) => {
+  const searched = async (
+    losses: Pick<Whereabouts, 'dropped' | 'lostPaths' | 'lostHosts' | 'cleanedPaths'>,
+  ) => {
     const whereabouts = { ...location, ...losses, withoutPaths: [] }
     const nobody = { own: undefined, rests: undefined, sources: ownSources(config) }
     const wanted = { location: whereabouts, expected, walPath, expires: Infinity, ...nobody }
     const { outcome, doubts } = await search(wanted, config)
     return [outcome, ...doubts.map(({ message }) => message)]
   }
-  expect(await searched({ dropped: false, lostPaths: [], lostHosts: [] })).toEqual(['absent'])
-  expect(await searched({ dropped: true, lostPaths: ['rome'], lostHosts: ['db1'] })).toEqual([
+  const nothing = { dropped: false, lostPaths: [], lostHosts: [], cleanedPaths: [] }
+  const all = { dropped: true, lostPaths: ['rome'], lostHosts: ['db1'], cleanedPaths: ['own'] }
+  expect(await searched(nothing)).toEqual(['absent'])
+  expect(await searched(all)).toEqual([
     'absent',
     `"${missing}" was archived on path "rome", which is lost`,
     `"${missing}" was in the local archive of host "db1", which is lost`,
+    `"${missing}" was removed from path "own" by "pgarch cleanup"`,
     `"${missing}" was dropped while archiving was stopped`,
   ])
 })

@@ -46,6 +46,7 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       localMembers: [],
       lostPaths: [],
       lostHosts: [],
+      cleanedPaths: [],
       dropped: false,
       asOfStandby: false,
       namesakes: [],

@@ -123,7 +123,10 @@ test('the agent may call its functions, and nothing else', async () => {
   expect(make).toBe('42501')
   const callable = calls.filter(({ outcome }) => outcome !== '42501').map(({ name }) => name)
   expect(callable).toEqual([
+    'archived_after',
     'archived_age',
+    'clean_up',
+    'cleanup_scope',
     'deliver',
     'drop_wal',
     'locate',
