@@ -293,11 +293,12 @@ describe('what is refused', () => {
   })
 
   it('a server that ends is not waited for', async () => {
-    const waiting = failover(pair, ['--fast'])
-    await waitFor('it was told', () => readFileSync(pair.trigger, 'utf8') === 'fast\n')
+    rmSync(pair.trigger, { force: true })
+    const waiting = failover(pair, ['--fast', '--timeout', '20s'])
+    await waitFor('it was told', () => existsSync(pair.trigger))
     await pair.standby.stop('immediate')
     const { status, stderr } = await waiting
     expect(status).toBe(1)
-    expect(stderr).toMatch(/the server ended before it was promoted|no server runs/)
+    expect(stderr).toContain('the server ended before it was promoted')
   })
 })
