@@ -15,15 +15,16 @@ interface FetchOptions {
   readonly sleep: number
   readonly maxWait: number
   readonly restoreDelay: number
+  readonly keep: number
   readonly debug?: true
   readonly fast?: true
 }
 
 /** As bin/pgarch, which knows no options, looks at the line. */
 function isPlain(command: Command): boolean {
-  const { cluster, without, wait, config, schedule } = command.optsWithGlobals()
+  const { cluster, without, wait, keep, config, schedule } = command.optsWithGlobals()
   const given = [cluster, wait, config, schedule].some((one) => one !== undefined)
-  return !given && without.length === 0 && command.args.length === 2
+  return !given && without.length === 0 && keep === 0 && command.args.length === 2
 }
 
 function milliseconds(text: string): number {
@@ -62,6 +63,7 @@ export function declare(program: Command, act: Act): void {
     .description('bring back one WAL file; for restore_command')
     .argument('<file>', "the file's name: PostgreSQL's %f")
     .argument('<path>', "where to place it: PostgreSQL's %p")
+    .argument('[restart]', "PostgreSQL's %r: what comes before it goes from cleanup.path")
     .option('--cluster <name>', 'name or fingerprint, where the system identifier does not tell')
     .option(
       '--without <path>',
@@ -89,6 +91,12 @@ export function declare(program: Command, act: Act): void {
       milliseconds,
       0,
     )
+    .option(
+      '-k, --keep <segments>',
+      'without %r: so many before the file stay in cleanup.path; 0: all',
+      numberBetween(0, 2 ** 31),
+      0,
+    )
     .option('-d, --debug', 'tell what is waited for')
     .addOption(new Option('--fast', 'of bin/pgarch, after a signal').hideHelp())
     // pg_standby's, which mean nothing here: copying, linking, and how often to try what failed.
@@ -100,19 +108,28 @@ export function declare(program: Command, act: Act): void {
       "\nRuns in the data directory, as the server's user. See docs/exit-codes.md, and for --wait docs/standby.md.",
     )
     .action(
-      act(async (file: string, path: string, options: FetchOptions, command: Command) => {
-        const config = await configOf(command)
-        const { fetch } = await import('../restore/fetch.ts')
-        const request = {
-          workingDirectory: process.cwd(),
-          walName: file,
-          walPath: path,
-          clusterName: options.cluster ?? null,
-          without: options.without,
-          isPlain: isPlain(command),
-          waiting: waitOptions(options, config),
-        }
-        return await fetch(request, config)
-      }),
+      act(
+        async (
+          file: string,
+          path: string,
+          restart: string | undefined,
+          options: FetchOptions,
+          command: Command,
+        ) => {
+          const config = await configOf(command)
+          const { fetch } = await import('../restore/fetch.ts')
+          const request = {
+            workingDirectory: process.cwd(),
+            walName: file,
+            walPath: path,
+            clusterName: options.cluster ?? null,
+            without: options.without,
+            isPlain: isPlain(command),
+            waiting: waitOptions(options, config),
+            cleanup: { restart, keep: options.keep },
+          }
+          return await fetch(request, config)
+        },
+      ),
     )
 }

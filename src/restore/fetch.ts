@@ -6,6 +6,7 @@ import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
 import { parseWalName, type WalName } from '../wal/names.ts'
 import { askArchive } from './ask-archive.ts'
+import { cleanBehind } from './clean-behind.ts'
 import { fetchDecision } from './exit-policy.ts'
 import { placeRememberedHistory, rememberHistory } from './known-history.ts'
 import { removeLeftovers } from './place.ts'
@@ -48,7 +49,10 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
       request.waiting !== undefined && target.role === 'archive-recovery'
         ? await fetchWaiting(walName, request.waiting, target, config)
         : await fetchPatiently(walName, target, config)
-    if (status === privateExit.done) await startPrefetch(request, config)
+    if (status === privateExit.done) {
+      await startPrefetch(request, config)
+      await cleanBehind(request, target, config)
+    }
     return status
   } finally {
     await target.rests?.save().catch((error: unknown) => {

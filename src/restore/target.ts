@@ -24,6 +24,8 @@ export interface FetchRequest {
   readonly isPlain: boolean
   /** `--wait`; undefined: an answer is wanted at once. */
   readonly waiting: WaitOptions | undefined
+  /** What is to stay in the standby's own archive: PostgreSQL's %r, and `--keep`, 0 for all. */
+  readonly cleanup: { readonly restart: string | undefined; readonly keep: number }
 }
 
 /** No rest is longer on a standby, in milliseconds: WAL that is back must not miss its promotion. */

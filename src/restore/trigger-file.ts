@@ -5,6 +5,7 @@ import { describeError } from '../errors.ts'
 import { hasCode } from '../fs/errors.ts'
 import { watchFolder } from '../fs/folder-watch.ts'
 import { log } from '../log.ts'
+import { parseTrigger } from './trigger-request.ts'
 import type { Trigger } from './wait-policy.ts'
 
 /** The file by which a person ends a recovery that waits, as pg_standby has it. It is never removed. */
@@ -45,8 +46,8 @@ export function openTriggerFile(path: string | undefined, changed: () => void): 
         if (hasCode(error, 'ENOENT')) return 'none'
         return warn(`could not read trigger file "${path}": ${describeError(error)}`)
       }
-      if (content === '' || content.startsWith('smart')) return 'smart'
-      if (content.startsWith('fast')) return 'fast'
+      const trigger = parseTrigger(content)
+      if (trigger !== undefined) return trigger
       return warn(
         `trigger file "${path}" says neither "smart" nor "fast", and is ignored`,
         'An empty one means smart.',
@@ -54,7 +55,7 @@ export function openTriggerFile(path: string | undefined, changed: () => void): 
     },
     async useUp() {
       // By signal, there may be none.
-      if (!(await readFile(path, 'utf8').catch(() => '')).startsWith('fast')) return
+      if (parseTrigger(await readFile(path, 'latin1').catch(() => '')) !== 'fast') return
       await truncate(path).catch((error: unknown) => {
         log.warning(`could not empty trigger file "${path}": ${describeError(error)}`)
       })

@@ -117,6 +117,7 @@ async function ask(name: string, asked: Asked = {}): Promise<number> {
       without,
       isPlain: true,
       waiting: undefined,
+      cleanup: { restart: undefined, keep: 0 },
     },
     await loadConfig(
       { config, schedule: 'postgresql://nobody@127.0.0.1:1/pgarch' },
