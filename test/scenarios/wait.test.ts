@@ -31,7 +31,8 @@ let fleet: Fleet
 let sshd: Sshd
 
 beforeAll(async () => {
-  fleet = await startFleet()
+  // So that a slow machine is no outage.
+  fleet = await startFleet({ environment: { PGARCH_SCHEDULE_TIMEOUT: '30s' } })
   sshd = await startSshd({ folder: fleet.folder })
   await fleet.addPath('berlin', { sshd })
 })
