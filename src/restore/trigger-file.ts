@@ -1,4 +1,4 @@
-import { open, readFile, truncate } from 'node:fs/promises'
+import { constants, open, readFile, truncate } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../errors.ts'
@@ -72,8 +72,9 @@ async function readWhole(path: string): Promise<string> {
   return (await readStart(path)).content
 }
 
+/** Opening a FIFO would otherwise wait for somebody who writes to it, and recovery with it. */
 async function readStart(path: string): Promise<{ content: string; changed: number }> {
-  const file = await open(path, 'r')
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0)
     const { mtimeMs } = await file.stat()
