@@ -46,7 +46,7 @@ export async function openWaitMeans(
   const file = openTriggerFile(options.triggerFile, triggerBell.ring)
   const sources = waitingSources(config, archiveBell.ring)
   const server = await findWaitingServer(dirname(dirname(target.walPath)))
-  const launcher = process.ppid
+  const launcher = Number(process.env.PGARCH_LAUNCHER ?? process.ppid)
   const postmaster = server?.life.postmasterPid
   const isServed = postmaster !== undefined && isThere(postmaster)
   return {
