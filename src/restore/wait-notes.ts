@@ -15,8 +15,8 @@ import { createStateDirectory, stateDirectoryOf } from '../postgres/state-direct
 export interface WaitNotes {
   /** Undefined where there is no such note. */
   read(note: Note): Promise<string | undefined>
-  /** Never rejects: what cannot be written is warned of. */
-  write(note: Note, content: string): Promise<void>
+  /** Whether the next calls can read it. Never rejects: what cannot be written is warned of. */
+  write(note: Note, content: string): Promise<boolean>
 }
 
 /**
@@ -45,7 +45,7 @@ export async function findWaitingServer(
 }
 
 export function openWaitNotes(server: WaitingServer | undefined, config: Config): WaitNotes {
-  if (server === undefined) return { read: async () => undefined, write: async () => {} }
+  if (server === undefined) return { read: async () => undefined, write: async () => false }
   const { dataDirectory, life } = server
   const folderIn = (stateDirectory: string) => join(stateDirectory, 'waiting', life.name)
   const folder = folderIn(stateDirectoryOf(config.stateDirectory, dataDirectory))
@@ -57,8 +57,10 @@ export function openWaitNotes(server: WaitingServer | undefined, config: Config)
           folderIn(await createStateDirectory(config.stateDirectory, dataDirectory)),
         )
         await writeFile(join(folder, note), content, { mode: 0o600 })
+        return true
       } catch (error) {
         log.warning(`could not tell the next calls of "${note}": ${describeError(error)}`)
+        return false
       }
     },
   }

@@ -59,9 +59,9 @@ async function endWithout(
 ): Promise<number> {
   if (trigger === 'fast') {
     words.fast()
-    // In this order: the server's next questions must meet one or the other.
-    await notes.write('fast', segment.name)
-    await useUpTrigger()
+    // The server's next questions must meet one or the other: emptied, and with no note, it would be a
+    // smart one, which waits for whatever cannot be reached.
+    if (await notes.write('fast', segment.name)) await useUpTrigger()
   }
   return privateExit.absent
 }

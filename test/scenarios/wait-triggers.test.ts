@@ -29,9 +29,13 @@ afterEach(async () => {
 })
 
 /** A standby that has replayed 300 numbers and waits, of a primary that is gone. */
-async function waiting(name: string, options = '--sleep 60') {
+async function waiting(
+  name: string,
+  options = '--sleep 60',
+  environment: Record<string, string> = {},
+) {
   const { primary, backup } = await startSource(fleet, name, ['berlin'])
-  const standby = await startWaiting(fleet, backup, options)
+  const standby = await startWaiting(fleet, backup, options, { environment })
   await archiveNumbers(primary)
   await archiveNumbers(primary)
   await untilReplayed(standby.server, 300)
@@ -56,6 +60,19 @@ describe('every path and the scheduling database are dead', () => {
     await server.query('insert into numbers values (301)')
     expect(server.log()).toContain('could not be asked: scheduling database')
     expect(server.log()).toContain('"00000002.history" counts as absent, by a fast trigger')
+  })
+
+  it('fast does so, too, where a call can leave no note to the next', async () => {
+    const { server, trigger, triggerFile } = await waiting('noteless', '--sleep 60', {
+      PGARCH_STATE_DIR: '/proc/nowhere',
+    })
+    await fleet.schedule.stop('immediate')
+    sshd.kill()
+    trigger('fast\n')
+    await untilPrimary(server)
+    expect(readFileSync(triggerFile, 'utf8')).toBe('fast\n')
+    expect(await timelineOf(server)).toBe(2)
+    expect(await countOf(server, 'numbers')).toBe(300)
   })
 
   // The server ignores SIGINT, and so does the shell that it starts.
