@@ -8,6 +8,7 @@ import { type Connection, connectToProduction } from '../postgres/production.ts'
 import { isInRecovery, isStandby } from '../postgres/recovery-role.ts'
 import { promote } from '../postgres/replay.ts'
 import { lastRestoredSegment, newestTimeline } from '../postgres/restored-segments.ts'
+import { readServerSetting } from '../postgres/server-setting.ts'
 import { openStandbyHost, type StandbyHost } from './standby-host.ts'
 import { describePosition, readPosition } from './standby-position.ts'
 import { type FailoverKind, writeTrigger } from './trigger-request.ts'
@@ -53,6 +54,7 @@ export async function failover(
     if (request.isDryRun) return
 
     if (triggerFile !== undefined) {
+      await warnOfOtherTrigger(path, triggerFile)
       const what = await writeTrigger(triggerFile, request.kind)
       say(
         `trigger file "${triggerFile}" ${what === 'created' ? 'was created' : `is ${what}`}: ${meanings[request.kind]}`,
@@ -98,6 +100,17 @@ function requireTriggerFile({ triggerFile }: Config): string {
   throw new PgarchError('usage', 'the trigger file is not set', {
     hint: 'Set fetch.trigger_file to the file that restore_command looks for. See docs/failover.md.',
   })
+}
+
+/** The server would go on waiting: it looks for what its restore_command names. */
+async function warnOfOtherTrigger(dataDirectory: string, triggerFile: string): Promise<void> {
+  const command = await readServerSetting(dataDirectory, 'restore_command')
+  const named = /\s(?:-t|--trigger-file)[\s=]*(\S+)/.exec(command ?? '')?.[1]
+  if (named === undefined || command?.includes(triggerFile)) return
+  log.warning(
+    `restore_command looks for trigger file ${named}, not for "${triggerFile}"`,
+    'Set fetch.trigger_file to the same file.',
+  )
 }
 
 /** A server that does not accept connections can be told by the trigger file all the same. */

@@ -282,6 +282,7 @@ describe('what is refused', () => {
     write('')
     const late = await failover(pair, ['--fast', '--timeout', '1s'])
     expect(late.stdout).toContain('is made fast')
+    expect(late.stderr).toMatch(/restore_command looks for trigger file .*, not for/)
     expect(readFileSync(pair.trigger, 'utf8')).toBe('fast\n')
     expect(late.status).toBe(1)
     expect(late.stderr).toMatch(
