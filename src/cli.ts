@@ -21,6 +21,7 @@ const commands = {
   status: () => import('./commands/status.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
+  ship: () => import('./commands/ship.ts'),
   worker: () => import('./commands/worker.ts'),
   log: () => import('./commands/log.ts'),
 }

@@ -19,11 +19,16 @@ export interface Connections {
 /**
  * @param perPath as many to one path at most
  * @param options.hashing for what is got from paths
+ * @param options.pathIdle `idle` of connections to paths alone
  */
 export function keepConnections(
   config: Config,
   perPath: number,
-  { hashing, idle = usualIdle }: { hashing?: Hashing; idle?: number } = {},
+  {
+    hashing,
+    idle = usualIdle,
+    pathIdle = idle,
+  }: { hashing?: Hashing; idle?: number; pathIdle?: number } = {},
 ): Connections {
   const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isLost)
   const stores = new Map<string, Kept<Store>>()
@@ -36,7 +41,12 @@ export function keepConnections(
       // connection's window is not shared, and the server works on as many files at once.
       const kept =
         stores.get(key) ??
-        keepSeveral<Store>((one) => withPath(path, config, one, { hashing }), idle, perPath, isLost)
+        keepSeveral<Store>(
+          (one) => withPath(path, config, one, { hashing }),
+          pathIdle,
+          perPath,
+          isLost,
+        )
       stores.set(key, kept)
       return kept.use(use)
     },

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { checkWalPath } from '../postgres/data-directory.ts'
+import { wasDelivered } from '../postgres/delivered.ts'
 import { copyToRoute } from './copy.ts'
 import type { Archiver } from './identify.ts'
 import { copyToLocalArchive } from './local-archive.ts'
@@ -25,7 +26,8 @@ export interface ReadyFile {
 
 /**
  * What became of a file: it is durable, and that is recorded or journaled; or it was passed over on
- * purpose, as the cluster is stopped or a crash emptied it. 'gone': PostgreSQL did not keep it for us.
+ * purpose, as the cluster is stopped, a crash emptied it, or it was delivered here from a shipped file.
+ * 'gone': PostgreSQL did not keep it for us.
  */
 export type Archived = 'on a path' | 'in the local archive' | 'passed over' | 'gone'
 
@@ -34,11 +36,18 @@ export type Archived = 'on a path' | 'in the local archive' | 'passed over' | 'g
  * step can be repeated, so PostgreSQL's own retry is all the recovery there is.
  */
 export async function archiveFile(archiver: Archiver, ready: ReadyFile): Promise<Archived> {
-  const { dataDirectory, member, reading } = archiver
+  const { dataDirectory, member, stateDirectory, reading } = archiver
   await checkWalPath(dataDirectory, ready.walPath)
   const walPath = resolve(dataDirectory.path, ready.walPath)
   const file = await checkWalFile(walPath, ready.walName, member, reading)
   if (ready.isStillReady !== undefined && !(await ready.isStillReady())) return 'gone'
+  if (await wasDelivered(stateDirectory, ready.walName, file.digest.sha256)) {
+    log.warning(
+      `"${ready.walName}" was not archived: it is the unfinished segment that this server was given from a shipped file`,
+      "Its name is for the whole segment, should its own primary still archive it. The next timeline's segment has what was replayed of it.",
+    )
+    return 'passed over'
+  }
   try {
     return await archive(archiver, file)
   } catch (thrown) {

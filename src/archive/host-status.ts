@@ -1,9 +1,12 @@
 import type { Config } from '../config.ts'
 import { describeError } from '../errors.ts'
+import { isLocked } from '../fs/worker-lock.ts'
 import { readMember } from '../postgres/member.ts'
+import { readShippingState, type ShippingState } from '../postgres/shipping-state.ts'
 import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
 import { readCachedRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
+import { formatLsn } from '../wal/lsn.ts'
 import { listLocalArchive } from './local-files.ts'
 import { readWorkerStatus, type WorkerStatus } from './worker-status.ts'
 
@@ -23,10 +26,20 @@ export interface HostStatus {
   readonly localOldest: Date | null
   /** When the route was last read from the scheduling database; null: never. */
   readonly routeReadTime: Date | null
+  /** What its shipper told last, and whether one runs; null: there never was one. */
+  readonly shipping: HostShipping | null
   /** Null when it could not be read. */
   readonly worker: WorkerStatus | null
   /** Why something could not be read; null when all could. */
   readonly error: string | null
+}
+
+export interface HostShipping extends Omit<ShippingState, 'shipped' | 'flushed'> {
+  readonly isRunning: boolean
+  /** LSNs; null: nothing yet. */
+  readonly shippedLsn: string | null
+  readonly flushLsn: string
+  readonly lagBytes: number
 }
 
 /** Of every data directory that was registered on this host. */
@@ -57,6 +70,7 @@ const nothingKnown = {
   journalOldest: null,
   journalOfOthers: 0,
   routeReadTime: null,
+  shipping: null,
   worker: null,
 }
 
@@ -70,7 +84,21 @@ async function readKnown(dataDirectory: string, stateDirectory: string, config: 
     journalOldest: journal.oldest,
     journalOfOthers: journal.ofOthers,
     routeReadTime: cached?.readTime ?? null,
+    shipping: await readShipping(stateDirectory),
     worker: await readWorkerStatus(dataDirectory, stateDirectory, cached, config),
+  }
+}
+
+async function readShipping(stateDirectory: string): Promise<HostShipping | null> {
+  const state = await readShippingState(stateDirectory)
+  if (state === undefined) return null
+  const { shipped, flushed, ...rest } = state
+  return {
+    ...rest,
+    isRunning: await isLocked(stateDirectory, 'ship'),
+    shippedLsn: shipped === null ? null : formatLsn(shipped),
+    flushLsn: formatLsn(flushed),
+    lagBytes: shipped === null ? 0 : Math.max(Number(flushed - shipped), 0),
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Config } from '../config.ts'
-import { describeError, PgarchError } from '../errors.ts'
+import { describeError } from '../errors.ts'
 import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
-import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
-import { type Member, readMember } from '../postgres/member.ts'
-import { createStateDirectory, stateDirectoryOf } from '../postgres/state-directory.ts'
+import type { DataDirectory } from '../postgres/data-directory.ts'
+import type { Member } from '../postgres/member.ts'
+import { openRegistered } from '../postgres/registered.ts'
+import { createStateDirectory } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
 import { ownHashing } from '../stores/hashing.ts'
 import { type Means, openMeans } from './means.ts'
@@ -48,25 +49,7 @@ export async function rememberFailures({ rests }: Archiver): Promise<void> {
 }
 
 async function identify(path: string, config: Config): Promise<Archiver> {
-  const dataDirectory = await openDataDirectory(path)
-  const expected = stateDirectoryOf(config.stateDirectory, dataDirectory)
-  const member = await readMember(expected, config.member)
-  if (member === undefined) {
-    throw new PgarchError('refused', `data directory "${dataDirectory.path}" is not registered`, {
-      hint:
-        'If it is another host of a registered cluster, run "pgarch register --member". ' +
-        'If it is a copy that lives on as a cluster of its own, run "pgarch register --new". ' +
-        'Otherwise run "pgarch register --name NAME".',
-    })
-  }
-  if (member.systemIdentifier !== dataDirectory.systemIdentifier) {
-    throw new PgarchError(
-      'refused',
-      `data directory "${dataDirectory.path}" has system identifier ` +
-        `${dataDirectory.systemIdentifier}, but was registered with ${member.systemIdentifier}`,
-      { hint: 'After pg_upgrade or a new initdb, run "pgarch register" again.' },
-    )
-  }
+  const { dataDirectory, member } = await openRegistered(path, config.stateDirectory, config.member)
   // A membership from PGARCH_MEMBER may come to a host that has no state directory yet.
   const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
   await removeUnfinished(stateDirectory)

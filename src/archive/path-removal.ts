@@ -6,6 +6,7 @@ import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, removePath } from '../schedule/paths.ts'
 import { removeRoute } from '../schedule/routes.ts'
 import { inTransaction } from '../schedule/transaction.ts'
+import { parseShippedName } from '../stores/shipped-file.ts'
 import type { Store } from '../stores/store.ts'
 import { actAsOwner } from './paths.ts'
 
@@ -62,7 +63,7 @@ export async function dropPath(
   }
 }
 
-/** Whether any WAL file of these clusters lies there; or why nobody can tell. */
+/** Whether any WAL file of these clusters lies there, or what was shipped of one; or why nobody can tell. */
 async function holdsFiles(
   path: ArchivePath,
   config: Config,
@@ -73,7 +74,7 @@ async function holdsFiles(
     return await withPath(path, config, async (store) => {
       for (const fingerprint of await clusters(store)) {
         for await (const { name } of store.list(fingerprint)) {
-          if (name.endsWith('.zst')) return true
+          if (name.endsWith('.zst') || parseShippedName(name) !== undefined) return true
         }
       }
       return false
@@ -87,6 +88,6 @@ async function holdsFiles(
 function holdsUnrecorded(whose: string, hint: string): PgarchError {
   const files = ['the path holds files', whose, 'that are not recorded'].filter(Boolean).join(' ')
   return new PgarchError('refused', files, {
-    hint: `A host's journal tells of them, or "pgarch schedule rebuild" finds them. ${hint}`,
+    hint: `A host's journal tells of them, or "pgarch schedule rebuild" finds them; for shipped files see docs/ship.md. ${hint}`,
   })
 }

@@ -10,6 +10,7 @@ import { numberBetween } from './options.ts'
 interface FetchOptions {
   readonly cluster?: string
   readonly without: readonly string[]
+  readonly includeShipped?: true
   readonly wait?: true
   readonly triggerFile?: string
   readonly sleep: number
@@ -22,8 +23,9 @@ interface FetchOptions {
 
 /** As bin/pgarch, which knows no options, looks at the line. */
 function isPlain(command: Command): boolean {
-  const { cluster, without, wait, keep, config, schedule } = command.optsWithGlobals()
-  const given = [cluster, wait, config, schedule].some((one) => one !== undefined)
+  const { cluster, without, wait, includeShipped, keep, config, schedule } =
+    command.optsWithGlobals()
+  const given = [cluster, wait, includeShipped, config, schedule].some((one) => one !== undefined)
   return !given && without.length === 0 && keep === 0 && command.args.length === 2
 }
 
@@ -70,6 +72,10 @@ export function declare(program: Command, act: Act): void {
       'do not ask this path, and take what only it holds for absent; repeatable',
       (path: string, before: readonly string[]) => [...before, path],
       [],
+    )
+    .option(
+      '--include-shipped',
+      'an absent segment: place what was shipped of it, zeros behind; for the end of WAL alone',
     )
     .option('--wait', 'with recovery.signal: wait until a segment is archived')
     .option('-t, --trigger-file <file>', 'its presence ends the waiting (fetch.trigger_file)')
@@ -124,6 +130,7 @@ export function declare(program: Command, act: Act): void {
             walPath: path,
             clusterName: options.cluster ?? null,
             without: options.without,
+            includeShipped: options.includeShipped === true,
             isPlain: isPlain(command),
             waiting: waitOptions(options, config),
             cleanup: { restart, keep: options.keep },

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { HostStatus } from '../archive/host-status.ts'
+import type { ShippingLag } from '../archive/shipping-lag.ts'
 import { adminExit } from '../exit-codes.ts'
 import type { ClusterStatus } from '../schedule/status.ts'
 import { type Act, asAdmin, configOf } from './command.ts'
@@ -33,12 +34,18 @@ async function status(
   const { requireCluster } = await import('../schedule/clusters.ts')
   const { queryStatus } = await import('../schedule/status.ts')
   const { clusterConcerns } = await import('../archive/concerns.ts')
+  const { shippingLag } = await import('../archive/shipping-lag.ts')
   const { printJson } = await import('../print.ts')
   const found = await asAdmin(command, async (schedule) => {
     const one = reference === undefined ? undefined : await requireCluster(schedule, reference)
     return await queryStatus(schedule, one?.fingerprint ?? null)
   })
-  const clusters = found.map((cluster) => ({ ...cluster, concerns: clusterConcerns(cluster) }))
+  const now = new Date()
+  const clusters = found.map((cluster) => ({
+    ...cluster,
+    shippingLag: shippingLag(cluster, now) ?? null,
+    concerns: clusterConcerns(cluster, now),
+  }))
   if (options.json) printJson(clusters)
   else await printStatus(clusters, reference !== undefined)
   return clusters.some(({ concerns }) => concerns.length > 0) ? adminExit.failed : undefined
@@ -58,7 +65,7 @@ function needsAttention({ journalLength, localFiles, error }: HostStatus): boole
 }
 
 async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
-  const { prettyTime, printLine, printRows, tone } = await import('../print.ts')
+  const { prettySize, prettyTime, printLine, printRows, tone } = await import('../print.ts')
   const waiting = (count: number | null) => {
     if (count === null) return tone.bad('cannot tell')
     return count === 0 ? tone.good('empty') : tone.doubtful(String(count))
@@ -86,6 +93,18 @@ async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
           return tone.good(`pid ${worker.pid ?? 'unknown'} since ${prettyTime(worker.since)}`)
         },
       },
+      {
+        title: 'shipped',
+        value: ({ shipping }) => {
+          if (shipping === null) return undefined
+          const { isRunning, shippedLsn, path, lagBytes, time } = shipping
+          const far = `${shippedLsn ?? 'nothing'} on ${path ?? 'no path'} at ${prettyTime(time)}`
+          if (!isRunning) return tone.doubtful(`${far}, no shipper runs`)
+          return lagBytes === 0
+            ? tone.good(far)
+            : tone.doubtful(`${far}, ${prettySize(lagBytes)} behind`)
+        },
+      },
     ],
     { none: 'No data directory was registered on this host.' },
   )
@@ -95,10 +114,20 @@ async function printHostStatus(host: readonly HostStatus[]): Promise<void> {
   printLine()
 }
 
-type Assessed = ClusterStatus & { readonly concerns: readonly string[] }
+type Assessed = ClusterStatus & {
+  readonly shippingLag: ShippingLag | null
+  readonly concerns: readonly string[]
+}
 
 async function printStatus(clusters: readonly Assessed[], single: boolean): Promise<void> {
-  const { prettyTime, printFields, printLine, printRows, tone } = await import('../print.ts')
+  const { prettySize, prettyTime, printFields, printLine, printRows, tone } = await import(
+    '../print.ts'
+  )
+  const lagOf = ({ shipping, shippingLag: lag }: Assessed) => {
+    if (shipping === null || lag === null) return null
+    const seconds = Math.round(lag.milliseconds / 1000)
+    return lag.bytes === 0 ? 'none' : `${prettySize(lag.bytes)}, ${seconds} s`
+  }
   const routeOf = ({ route }: Assessed) =>
     route.map(({ path, active }) => (active ? path : `(${path})`)).join(' > ')
   const [only] = clusters
@@ -111,6 +140,11 @@ async function printStatus(clusters: readonly Assessed[], single: boolean): Prom
       at: prettyTime(only.lastArchivedTime),
       'failed tries since': only.failures,
       'last failure': only.lastError,
+      ...(only.shipping !== null && {
+        'shipped to': `${only.shipping.shippedLsn ?? '-'} on timeline ${only.shipping.timeline}, path ${only.shipping.path ?? '-'}`,
+        'shipped by': `${only.shipping.host} (${prettyTime(only.shipping.toldTime)}${only.shipping.ended ? ', ended' : ''})`,
+        'shipping lag': lagOf(only),
+      }),
       ...(only.cleanups.length > 0 && {
         'cleaned up': only.cleanups
           .map(
@@ -132,6 +166,7 @@ async function printStatus(clusters: readonly Assessed[], single: boolean): Prom
         { title: 'last archived', value: ({ lastWalName }) => lastWalName },
         { title: 'at', value: ({ lastArchivedTime }) => prettyTime(lastArchivedTime) },
         { title: 'route', value: (cluster) => routeOf(cluster) || null },
+        { title: 'shipping lag', value: lagOf },
         {
           title: 'attention',
           value: ({ concerns }) =>

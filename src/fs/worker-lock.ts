@@ -3,8 +3,11 @@ import { stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { fileError, hasCode } from './errors.ts'
 
-/** `push` archives ahead of PostgreSQL, `prefetch` fetches ahead of it. */
-export type WorkerKind = 'push' | 'prefetch'
+/**
+ * `push` archives ahead of PostgreSQL, `prefetch` fetches ahead of it, and `ship` copies what it has not
+ * finished yet.
+ */
+export type WorkerKind = 'push' | 'prefetch' | 'ship'
 
 /**
  * One worker of a kind for a state directory: whoever listens on an abstract socket of this name. The kernel

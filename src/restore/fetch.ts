@@ -110,7 +110,10 @@ async function fetchPatiently(
   }
 }
 
-/** One round: the scheduling database, every path, and for a timeline history what is known besides. */
+/**
+ * One round: the scheduling database, every path, for a timeline history what is known besides, and for
+ * a segment that is absent what was shipped of it, where that is wanted.
+ */
 async function askEverywhere(
   { name, kind }: WalName,
   target: Target,
@@ -120,6 +123,10 @@ async function askEverywhere(
   const isUrgent = means !== undefined && (await isFast(means))
   const deadline = isUrgent ? config.fetchStandbyDeadline : undefined
   const round = await askArchive(name, target, config, deadline)
+  if (round.outcome === 'absent' && target.includeShipped) {
+    const { deliverShipped } = await import('./deliver-shipped.ts')
+    return await deliverShipped(name, target, config)
+  }
   if (kind !== 'history') return round
   if (round.outcome === 'placed') await rememberHistory(target, name)
   if (round.outcome === 'placed' || round.outcome === 'absent') return round

@@ -161,7 +161,7 @@ function differentCopies({ walName }: Expected): PgarchError {
   })
 }
 
-function noTimeLeft(path: PathDescription): PgarchError {
+export function noTimeLeft(path: PathDescription): PgarchError {
   return new PgarchError('unreachable', `path "${path.name}" was not asked: no time is left`)
 }
 

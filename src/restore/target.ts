@@ -20,6 +20,8 @@ export interface FetchRequest {
   readonly clusterName: string | null
   /** `--without`: names of paths that are not asked. */
   readonly without: readonly string[]
+  /** `--include-shipped`: an unfinished segment from a shipped file is better than none. */
+  readonly includeShipped: boolean
   /** No option was given, as the launcher has it when it answers by itself. */
   readonly isPlain: boolean
   /** `--wait`; undefined: an answer is wanted at once. */
@@ -43,6 +45,7 @@ export interface Target {
   /** What is not asked because it failed lately: on a standby, which asks again by itself. */
   readonly rests: Rests | undefined
   readonly without: readonly string[]
+  readonly includeShipped: boolean
   readonly sources: Sources
 }
 
@@ -53,7 +56,7 @@ export function membershipOf({ member, cluster }: Target): Member | undefined {
 
 /** The stage *identify* of a fetch. A membership helps, and is not needed. */
 export async function identifyTarget(request: FetchRequest, config: Config): Promise<Target> {
-  const { workingDirectory, clusterName, without } = request
+  const { workingDirectory, clusterName, without, includeShipped } = request
   const sources = ownSources(config)
   const walPath = resolve(workingDirectory, request.walPath)
   const path = dataDirectoryOfTarget(request.walPath, workingDirectory)
@@ -65,7 +68,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
   if (dataDirectory === undefined) {
     const cluster = { systemIdentifier: null, clusterName, fingerprint: null }
     const unregistered = { stateDirectory: undefined, member: undefined, rests: undefined }
-    return { role, cluster, walPath, without, sources, ...unregistered }
+    return { role, cluster, walPath, without, includeShipped, sources, ...unregistered }
   }
   const { systemIdentifier } = dataDirectory
   const stateDirectory = stateDirectoryOf(config.stateDirectory, dataDirectory)
@@ -79,6 +82,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
     cluster: { systemIdentifier, clusterName, fingerprint },
     walPath,
     without,
+    includeShipped,
     sources,
     stateDirectory: isOurs ? stateDirectory : undefined,
     member: isOurs ? member : undefined,

@@ -6,6 +6,7 @@ import { readServerSetting } from '../postgres/server-setting.ts'
 import type { SegmentName } from '../wal/names.ts'
 import { askArchive } from './ask-archive.ts'
 import { findBranch } from './branch.ts'
+import { deliverShipped } from './deliver-shipped.ts'
 import { liesInWal } from './in-wal.ts'
 import type { Round } from './round.ts'
 import { standingBefore } from './wait-answers.ts'
@@ -39,7 +40,14 @@ export async function waitForSegment(segment: SegmentName, means: WaitMeans): Pr
       if (round === undefined) continue
       const decision = await decideAfter(segment, round, standing, means, words)
       words.round(round, standing, decision)
-      if (typeof decision === 'number') return decision
+      if (decision === privateExit.absent && mayBeShipped(standing)) {
+        const { target, config } = means
+        const shipped = await unlessFast(deliverShipped(segment.name, target, config), means)
+        if (shipped === undefined) continue
+        const last = waitDecision({ ...standing, outcome: shipped.outcome })
+        words.round(shipped, standing, last)
+        if (typeof last === 'number') return last
+      } else if (typeof decision === 'number') return decision
     }
     if (means.isOrphaned()) return privateExit.cannotTell
     if (rounds === 0) {
@@ -66,6 +74,11 @@ async function endWithout(
   return privateExit.absent
 }
 
+/** Smart ends recovery with the last of WAL, and that is what was shipped of a segment that is absent. */
+function mayBeShipped({ trigger, fastBefore }: Standing): boolean {
+  return trigger === 'smart' && fastBefore === 'never'
+}
+
 function isDelayed({ trigger, fastBefore }: Standing, { options }: WaitMeans): boolean {
   return options.restoreDelay > 0 && trigger === 'none' && fastBefore === 'never'
 }
@@ -77,14 +90,21 @@ async function delayLeft(segment: SegmentName, means: WaitMeans): Promise<number
   return age === null ? options.sleep : Math.max(0, options.restoreDelay - age)
 }
 
-/** One round; undefined when a fast trigger comes meanwhile. */
 async function askUnlessFast(
   segment: SegmentName,
   { fastBefore }: Standing,
-  { target, config, triggerBell, trigger }: WaitMeans,
+  means: WaitMeans,
 ): Promise<Round | undefined> {
+  const { target, config } = means
   const deadline = fastBefore === 'never' ? undefined : config.fetchStandbyDeadline
-  const asked = askArchive(segment.name, target, config, deadline)
+  return await unlessFast(askArchive(segment.name, target, config, deadline), means)
+}
+
+/** One round; undefined when a fast trigger comes meanwhile. */
+async function unlessFast(
+  asked: Promise<Round>,
+  { triggerBell, trigger }: WaitMeans,
+): Promise<Round | undefined> {
   asked.catch(() => {}) // nobody may be left to hear of it
   let rang = false
   try {

@@ -26,6 +26,10 @@ export interface ClusterStatus {
   readonly lostFiles: number
   /** WAL files that are in a member's local archive, without those that were declared lost. */
   readonly localFiles: number
+  /** Bytes. */
+  readonly walSegmentSize: number
+  /** What its shipper told last; null: it never had one. */
+  readonly shipping: ShippingStatus | null
   /** What "pgarch cleanup" removed, path by path: files ever, and the first segment kept at last. */
   readonly cleanups: readonly {
     path: string
@@ -35,6 +39,22 @@ export interface ClusterStatus {
     time: Date
   }[]
   readonly members: readonly { host: string; lastSeen: Date | null }[]
+}
+
+/** See docs/ship.md. */
+export interface ShippingStatus {
+  readonly host: string
+  /** The path's name; null: none yet, or it is no more. */
+  readonly path: string | null
+  readonly timeline: number
+  /** LSNs; null: nothing yet. */
+  readonly shippedLsn: string | null
+  readonly flushLsn: string | null
+  /** When all was shipped, or shipping began. */
+  readonly caughtUpTime: Date
+  readonly toldTime: Date
+  /** The shipper has ended by itself. */
+  readonly ended: boolean
 }
 
 /** Of one cluster, also a retired one; or of all that are not retired. */
@@ -72,6 +92,15 @@ export async function queryStatus(
             ) as "lostFiles",
             (select count(*) from pgarch.living_copy c
              where c.db_id = d.id and c.member_id is not null) as "localFiles",
+            d.wal_segment_size as "walSegmentSize",
+            (select json_build_object('host', coalesce(m.host, h.member_id::text), 'path', p.name,
+                      'timeline', h.timeline, 'shippedLsn', h.shipped_lsn, 'flushLsn', h.flush_lsn,
+                      'caughtUpTime', h.caught_up_time, 'toldTime', h.told_time,
+                      'ended', h.lease_end is null)
+             from pgarch.arch_shipping h
+             left join pgarch.arch_member m on m.id = h.member_id
+             left join pgarch.arch_path_info p on p.id = h.path_id
+             where h.db_id = d.id) as shipping,
             (select coalesce(json_agg(json_build_object(
                       'path', coalesce(p.name, 'number ' || k.path_id),
                       'host', coalesce(m.host, k.member_id::text), 'files', k.files,
@@ -89,9 +118,19 @@ export async function queryStatus(
   )
   return rows.map((row) => ({
     ...row,
+    shipping: row.shipping && withDates(row.shipping),
     cleanups: row.cleanups.map((one) => ({ ...one, time: new Date(one.time) })),
     members: row.members.map(withDate),
   }))
+}
+
+function withDates(shipping: ShippingStatus): ShippingStatus {
+  const { caughtUpTime, toldTime } = shipping
+  return {
+    ...shipping,
+    caughtUpTime: new Date(caughtUpTime),
+    toldTime: new Date(toldTime),
+  }
 }
 
 /** Times inside json come as text. */

@@ -43,6 +43,16 @@ export interface FileAccess {
     bytes: AsyncIterable<Uint8Array>,
     watch: Watch,
   ): Promise<number | 'no-directory'>
+  /**
+   * Writes at `at`, cuts the file off behind, and fsyncs it. At 0 the file is made, and what was in it is
+   * gone; 'absent' is then the directory.
+   */
+  extend(
+    name: string,
+    at: number,
+    bytes: Uint8Array,
+    watch: Watch,
+  ): Promise<'extended' | 'absent' | 'too-short'>
   /** link(2): never replaces. */
   link(existing: string, name: string): Promise<'linked' | 'exists'>
   /** What is not there is removed already. */

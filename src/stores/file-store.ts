@@ -1,4 +1,5 @@
 import { PgarchError } from '../errors.ts'
+import { append } from './append.ts'
 import type { FileAccess } from './file-access.ts'
 import { inspect } from './inspect.ts'
 import { checkPathFile, claimPath, readPathClaim, tryOut } from './path-file.ts'
@@ -60,6 +61,26 @@ export class FileStore implements Store {
     const { hashing } = this.#options
     const retrieval = { files: this.#files, path: this.path, name, destination, hashing }
     return await this.#watched((watch) => retrieve(retrieval, watch), signal)
+  }
+
+  async append(name: string, at: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    checkName(name)
+    const knownDirectories = this.#knownDirectories
+    const target = { files: this.#files, path: this.path, name, knownDirectories }
+    await this.#watched((watch) => append(target, at, bytes, watch), signal)
+  }
+
+  async read<Result>(name: string, use: (bytes: AsyncIterable<Uint8Array>) => Promise<Result>) {
+    checkName(name)
+    return await this.#watched<Result | 'absent'>(async (watch) => {
+      await watch.step(checkPathFile(this.#files, this.path))
+      const entry = await watch.step(this.#files.look(name))
+      if (entry !== 'absent') {
+        return await use(this.#files.read(name, { start: 0, end: entry.size }, watch))
+      }
+      await proveAbsent(this.#files, this.path, name, watch)
+      return 'absent'
+    })
   }
 
   async examine(name: string): Promise<Examined | 'absent'> {

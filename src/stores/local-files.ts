@@ -94,6 +94,30 @@ export class LocalFiles implements FileAccess {
     return size
   }
 
+  async extend(
+    name: string,
+    at: number,
+    bytes: Uint8Array,
+    watch: Watch,
+  ): Promise<'extended' | 'absent' | 'too-short'> {
+    const flags = at === 0 ? fs.O_WRONLY | fs.O_CREAT | fs.O_TRUNC : fs.O_WRONLY
+    const file = await this.#unlessAbsent('open', name, (path) => open(path, flags, 0o640))
+    if (file === 'absent') return 'absent'
+    try {
+      return await this.#attempt('append to', name, async () => {
+        const { size } = await watch.step(file.stat())
+        if (size < at) return 'too-short'
+        watch.signal.throwIfAborted()
+        await watch.step(writeAll(file, bytes, at))
+        if (size > at + bytes.length) await watch.step(file.truncate(at + bytes.length))
+        await watch.unhurried(file.sync())
+        return 'extended'
+      })
+    } finally {
+      await file.close()
+    }
+  }
+
   async link(existing: string, name: string): Promise<'linked' | 'exists'> {
     try {
       await link(this.#absolute(existing), this.#absolute(name))
@@ -176,9 +200,11 @@ export class LocalFiles implements FileAccess {
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+/** @param at in the file; without it where the last write ended */
+async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number): Promise<void> {
   for (let start = 0; start < chunk.length; ) {
-    start += (await file.write(chunk, start)).bytesWritten
+    const position = at === undefined ? null : at + start
+    start += (await file.write(chunk, start, null, position)).bytesWritten
   }
 }
 

@@ -8,12 +8,16 @@ import { encode } from './stored-file.ts'
 import { sweep, temporaryName } from './temporary-files.ts'
 import type { Watch } from './watch.ts'
 
-export interface Publication extends StoredFile {
+/** A file, and what the store knows of the directories that it lies in. */
+export interface Named extends StoredFile {
+  /** Directories that this store has swept, and whose own names it has made durable. */
+  readonly knownDirectories: Set<string>
+}
+
+export interface Publication extends Named {
   readonly content: Content
   readonly digest: Digest
   readonly compressionLevel: number
-  /** Directories that this store has swept, and whose own names it has made durable. */
-  readonly knownDirectories: Set<string>
   /** Seconds after which nobody writes to a temporary file any more. */
   readonly temporaryAge: number
 }
@@ -163,8 +167,8 @@ async function alreadyThere(
  * writer may have made them just now, and died. And looks once more whether this is the path: had
  * its disk been unmounted meanwhile, all of it may have happened in the empty mount point.
  */
-async function makeNameDurable(publication: Publication, watch: Watch): Promise<void> {
-  const { files, path, name, knownDirectories } = publication
+export async function makeNameDurable(named: Named, watch: Watch): Promise<void> {
+  const { files, path, name, knownDirectories } = named
   const [directory = '', ...above] = ancestors(name)
   const known = knownDirectories.has(directory)
   const wanted = known ? [directory] : [directory, ...above]

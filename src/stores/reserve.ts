@@ -8,7 +8,7 @@ import type { Digest, PathDescription, Probe } from './store.ts'
  */
 export function checkReserve(
   { name, rootPath, reserveBytes }: PathDescription,
-  { walName, size }: Digest,
+  { walName, size }: Pick<Digest, 'walName' | 'size'>,
   { freeBytes }: Probe,
 ): void {
   if (freeBytes === undefined || freeBytes - size >= reserveBytes) return

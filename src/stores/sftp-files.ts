@@ -114,6 +114,42 @@ export class SftpFiles implements FileAccess {
     return size
   }
 
+  async extend(
+    name: string,
+    at: number,
+    bytes: Uint8Array,
+    watch: Watch,
+  ): Promise<'extended' | 'absent' | 'too-short'> {
+    const handle = await this.#unlessAbsent('open', name, (path) =>
+      watch.step(this.#open(path, at === 0 ? 'w' : 'r+', 0o640)),
+    )
+    if (handle === 'absent') return 'absent'
+    let closing: Promise<void> | undefined
+    try {
+      return await this.#attempt('append to', name, async () => {
+        const { size } = at === 0 ? { size: 0 } : await watch.step(this.#stat(handle))
+        if (size < at) return 'too-short'
+        watch.signal.throwIfAborted()
+        const end = at + bytes.length
+        const requests: Promise<void>[] = []
+        for (let start = 0; start < bytes.length; start += requestSize) {
+          if (requests.length >= requestsInFlight) await requests.at(-requestsInFlight)
+          const chunk = bytes.subarray(start, start + requestSize)
+          requests.push(quiet(watch.step(this.#writeAt(handle, at + start, chunk))))
+        }
+        if (size > end) requests.push(quiet(watch.step(this.#cutOff(handle, end))))
+        // As in `create`: the server works in order.
+        const syncing = quiet(this.#sync(handle))
+        closing = this.#close(handle)
+        for (const request of requests) await request
+        await watch.unhurried(syncing)
+        return 'extended'
+      })
+    } finally {
+      await (closing ?? this.#close(handle))
+    }
+  }
+
   async link(existing: string, name: string): Promise<'linked' | 'exists'> {
     try {
       await this.#connection.request((sftp, callback) =>
@@ -172,7 +208,7 @@ export class SftpFiles implements FileAccess {
     await this.#connection.close()
   }
 
-  #open(path: string, flags: 'r' | 'wx', mode?: number): Promise<Buffer> {
+  #open(path: string, flags: 'r' | 'r+' | 'w' | 'wx', mode?: number): Promise<Buffer> {
     const attributes = mode === undefined ? {} : { mode }
     return this.#connection.request((sftp, callback) =>
       sftp.open(path, flags, attributes, callback),
@@ -188,6 +224,14 @@ export class SftpFiles implements FileAccess {
 
   #sync(handle: Buffer): Promise<void> {
     return this.#connection.request((sftp, callback) => sftp.ext_openssh_fsync(handle, callback))
+  }
+
+  #stat(handle: Buffer): Promise<Stats> {
+    return this.#connection.request<Stats>((sftp, callback) => sftp.fstat(handle, callback))
+  }
+
+  #cutOff(handle: Buffer, size: number): Promise<void> {
+    return this.#connection.request((sftp, callback) => sftp.fsetstat(handle, { size }, callback))
   }
 
   #writeAt(handle: Buffer, position: number, chunk: Uint8Array): Promise<void> {

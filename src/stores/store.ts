@@ -113,6 +113,18 @@ export interface Store {
    */
   get(name: string, destination: string, signal?: AbortSignal): Promise<Digest | 'absent'>
   /**
+   * Writes at `at`, over whatever lies there and behind, and fsyncs; resolves once durable. At 0 the file
+   * is made, or begun anew; else it must be there with `at` bytes at least, or it rejects with `damaged`.
+   * For files that grow, which have one writer: what a call that rejected wrote may come later still, so
+   * that its file must not be appended to any more. `unusable` as with `put`; at 0 no file is left then.
+   */
+  append(name: string, at: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void>
+  /** Gives `use` a file's bytes as they lie there; absence as with `get`. */
+  read<Result>(
+    name: string,
+    use: (bytes: AsyncIterable<Uint8Array>) => Promise<Result>,
+  ): Promise<Result | 'absent'>
+  /**
    * Files below a directory, recursively, names relative to the root, in no order; a missing directory
    * is empty. Symbolic links are not followed, and what is being written is not listed.
    */

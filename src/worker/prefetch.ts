@@ -70,6 +70,7 @@ export async function runPrefetch(request: PrefetchRequest, config: Config): Pro
         clusterName: null,
         without: [],
         isPlain: true,
+        includeShipped: false,
         waiting: undefined,
         cleanup: { restart: undefined, keep: 0 },
       },

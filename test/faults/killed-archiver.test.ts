@@ -93,8 +93,7 @@ function findPush({ dataDirectory }: Server): number | undefined {
   const found = readdirSync('/proc').find((pid) => {
     if (!/^\d+$/.test(pid)) return false
     try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      const isPush = words[1]?.endsWith('/pgarch.cjs') === true && words[2] === 'push'
+      const isPush = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/pgarch.cjs\0push\0')
       return isPush && readlinkSync(`/proc/${pid}/cwd`) === dataDirectory
     } catch {
       return false // it has ended meanwhile

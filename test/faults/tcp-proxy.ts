@@ -15,13 +15,17 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/** A login takes less, a segment more. */
-const untroubled = 100_000
+/** In bytes: a login takes less, a segment more. */
+const loginAtMost = 100_000
 /** Of one chunk in each `pause`, in bytes and milliseconds: some kB a second. */
 const drop = 400
 const pause = 100
 
-export async function startTcpProxy(to: { host: string; port: number }): Promise<TcpProxy> {
+/** @param untroubled so many bytes of a connection come through, whatever its trouble */
+export async function startTcpProxy(
+  to: { host: string; port: number },
+  untroubled = loginAtMost,
+): Promise<TcpProxy> {
   const open = new Set<Socket>()
   const server = createServer((client) => {
     const target = connect(to)
@@ -33,7 +37,7 @@ export async function startTcpProxy(to: { host: string; port: number }): Promise
     client.once('close', () => target.destroy())
     target.once('close', () => client.destroy())
     target.pipe(client)
-    client.pipe(troubled(proxy.trouble, client)).pipe(target)
+    client.pipe(troubled(proxy.trouble, client, untroubled)).pipe(target)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -50,7 +54,7 @@ export async function startTcpProxy(to: { host: string; port: number }): Promise
   return proxy
 }
 
-function troubled(trouble: Trouble, client: Socket): Transform {
+function troubled(trouble: Trouble, client: Socket, untroubled: number): Transform {
   let passed = 0
   return new Transform({
     async transform(chunk: Buffer, _encoding, done) {

@@ -116,6 +116,7 @@ async function ask(name: string, asked: Asked = {}): Promise<number> {
       clusterName: cluster ?? null,
       without,
       isPlain: true,
+      includeShipped: false,
       waiting: undefined,
       cleanup: { restart: undefined, keep: 0 },
     },

@@ -419,7 +419,7 @@ const routeKeys =
 const statusKeys = (
   'fingerprint name active switch switchReason switchAuthor switchTime route lastWalName ' +
   'lastArchivedTime failures lastFailureTime lastError openConflicts droppedFiles lostFiles ' +
-  'localFiles members concerns'
+  'localFiles walSegmentSize shipping cleanups members shippingLag concerns'
 ).split(' ')
 const logKeys = (
   'time fingerprint clusterName walName pathName host fullPath stored walSize storedBytes ' +

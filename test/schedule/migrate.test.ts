@@ -133,6 +133,7 @@ test('the agent may call its functions, and nothing else', async () => {
     'record',
     'route',
     'schema_version',
+    'shipped',
     'wait_for_copies',
   ])
 })

@@ -4,6 +4,7 @@ import { makeFolder, temporaryFolder } from '../support/folder.ts'
 import { type Bed, openClaimed, withoutPrivilege } from './bed.ts'
 import { type Bench, layOn } from './bench.ts'
 import { absence } from './conformance/absence.ts'
+import { appending } from './conformance/append.ts'
 import { damage } from './conformance/damage.ts'
 import { disk } from './conformance/disk.ts'
 import { inspection } from './conformance/inspection.ts'
@@ -52,6 +53,7 @@ export function describeStore(
     absence(on)
     damage(on)
     upkeep(on)
+    appending(on)
     settingAside(on)
     inspection(on)
     disk(on)

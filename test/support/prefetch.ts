@@ -89,14 +89,15 @@ export async function untilNothingLies(fleet: Fleet, server: Server): Promise<vo
 /** In place of Node.js, for PGARCH_NODE: notes the files that the launcher asks it for. */
 export function notingNode(folder: string): { program: string; asked(): string[] } {
   const program = join(folder, `node-${Math.random().toString(36).slice(2)}`)
-  writeFileSync(program, `#!/bin/sh\necho "$3" >>"$0.asked"\nexec '${process.execPath}' "$@"\n`, {
+  writeFileSync(program, `#!/bin/sh\necho "$*" >>"$0.asked"\nexec '${process.execPath}' "$@"\n`, {
     mode: 0o755,
   })
   writeFileSync(`${program}.asked`, '')
   ownByUnprivileged(`${program}.asked`)
   return {
     program,
-    asked: () => readFileSync(`${program}.asked`, 'utf8').match(/\S+/g) ?? [],
+    asked: () =>
+      readFileSync(`${program}.asked`, 'utf8').match(/(?<= fetch )[0-9A-F]+(\.history)?/g) ?? [],
   }
 }
 

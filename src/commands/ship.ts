@@ -1,0 +1,57 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { duration } from '../settings.ts'
+import { type Act, configOf } from './command.ts'
+
+interface ShipOptions {
+  readonly pgdata?: string
+  readonly pguser?: string
+  readonly interval: number
+  readonly once?: true
+}
+
+export function declare(program: Command, act: Act): void {
+  program
+    .command('ship')
+    .description('copy WAL to the path as the primary writes it; runs in the foreground')
+    .option('--pgdata <dir>', 'the data directory (PGDATA; the working directory)')
+    .option(
+      '--pguser <role>',
+      "superuser, or member of pg_monitor, on the server (the operating system user's name)",
+    )
+    .option('--interval <time>', 'between two looks at the server', interval, 100)
+    .option('--once', 'ship what there is now, and end: 0 when all is shipped, else 1')
+    .addHelpText(
+      'after',
+      `
+Run it on a registered host as the server's user, or as root: it goes on as the data directory's owner.
+On a standby it waits until that is promoted. It ends with 1 when waiting cannot help: its timeline has
+ended, another shipper ships this cluster, the host is no member. See docs/ship.md.`,
+    )
+    .action(act((options: ShipOptions, command: Command) => run(options, command)))
+}
+
+async function run(options: ShipOptions, command: Command): Promise<void> {
+  const { ship } = await import('../shipping/ship.ts')
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  // Whoever ends the launcher alone means this, too.
+  const launcher = process.ppid
+  setInterval(() => process.ppid === launcher || stop.abort(), 1000).unref()
+  const request = {
+    pgdata: options.pgdata ?? process.env.PGDATA ?? '.',
+    pguser: options.pguser,
+    interval: options.interval,
+    once: options.once === true,
+  }
+  await ship(request, await configOf(command), stop.signal)
+}
+
+function interval(text: string): number {
+  try {
+    const milliseconds = duration(text)
+    if (milliseconds >= 10) return milliseconds
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+  throw new InvalidArgumentError('It takes 10ms at least.')
+}

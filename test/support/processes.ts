@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** A process's children, and theirs, by /proc/PID/stat (proc(5)). */
+export function childrenOf(parent: number): number[] {
+  const children = readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent
+    } catch {
+      return false // it has ended meanwhile
+    }
+  })
+  return children.map(Number).flatMap((pid) => [pid, ...childrenOf(pid)])
+}
+
+/** Those that work in a directory. */
+export function processesIn(directory: string): number[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const isIn = /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === directory
+      return isIn ? [Number(pid)] : []
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
+}
