@@ -44,8 +44,8 @@ interface Growing {
   readonly frames: Frames
   /** Bytes of it that are durable. */
   length: number
-  /** Its path has refused to begin it, and has nothing of it. */
-  isRefused: boolean
+  /** Its path was reached, and has not refused to begin it. */
+  mayExist: boolean
 }
 
 export function openOutlet(shipper: Shipper, leftovers: Leftovers): Outlet {
@@ -60,7 +60,7 @@ export function openOutlet(shipper: Shipper, leftovers: Leftovers): Outlet {
   }
 
   function leaveFile(): void {
-    if (file !== undefined && !file.isRefused) leftovers.add(file.path, file.name)
+    if (file?.mayExist) leftovers.add(file.path, file.name)
     file = undefined
   }
 
@@ -82,7 +82,7 @@ export function openOutlet(shipper: Shipper, leftovers: Leftovers): Outlet {
       segment,
       frames,
       length: 0,
-      isRefused: false,
+      mayExist: false,
     }
   }
 
@@ -101,7 +101,10 @@ export function openOutlet(shipper: Shipper, leftovers: Leftovers): Outlet {
   async function append(to: Growing, wal: Buffer, signal: AbortSignal): Promise<void> {
     const frame = await to.frames.next(wal)
     const bytes = to.length === 0 ? Buffer.concat([to.frames.start, frame]) : frame
-    await connections.withPath(to.path, (store) => store.append(to.name, to.length, bytes, signal))
+    await connections.withPath(to.path, (store) => {
+      to.mayExist = true
+      return store.append(to.name, to.length, bytes, signal)
+    })
     to.length += bytes.length
   }
 
@@ -116,7 +119,7 @@ export function openOutlet(shipper: Shipper, leftovers: Leftovers): Outlet {
     } catch (error) {
       if (!(error instanceof PgarchError)) throw error
       if (error.failure !== 'damaged') rests.note(String(to.path.id), 'failed')
-      to.isRefused = to.length === 0 && error.failure === 'unusable'
+      if (to.length === 0 && error.failure === 'unusable') to.mayExist = false
       outages.begin(`path ${to.path.id}`, error.message, error.hint)
       return false
     }
