@@ -30,8 +30,9 @@ export async function startPrefetch(request: FetchRequest, config: Config): Prom
     // As with push: PostgreSQL as a container's first process adopts orphans.
     if (life === undefined || life.postmasterPid === 1) return
     const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+    const worker = await isLocked(stateDirectory, 'prefetch')
     await noteAsked(stateDirectory, life.name, walName)
-    if (await isLocked(stateDirectory, 'prefetch')) return
+    if (worker) return
     // What was placed is a whole segment. The server will have taken it before the worker could look.
     const { size } = await stat(join(dataDirectory.path, walPath))
     const words = ['worker', dataDirectory.path, '--prefetch-after', walName]

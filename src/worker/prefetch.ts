@@ -7,6 +7,8 @@ import { PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { takeLock } from '../fs/worker-lock.ts'
 import { openDataDirectory } from '../postgres/data-directory.ts'
+import { makeLifeFolder } from '../postgres/life-folder.ts'
+import { noteAsked, prefetchFolder } from '../postgres/prefetched.ts'
 import { isInRecovery } from '../postgres/recovery-role.ts'
 import { createStateDirectory } from '../postgres/state-directory.ts'
 import { type Histories, segmentsAhead, stretchesAhead } from '../restore/read-ahead.ts'
@@ -53,15 +55,18 @@ export async function runPrefetch(request: PrefetchRequest, config: Config): Pro
   }
   const dataDirectory = await openDataDirectory(request.dataDirectory)
   const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+  const lifetime = await watchLifetime({ dataDirectory, stateDirectory, config }, () =>
+    isInRecovery(dataDirectory.path),
+  )
+  if (lifetime === undefined) return
+  // Before the lock: who finds that taken finds a place to say what it was asked for.
+  await makeLifeFolder(prefetchFolder(stateDirectory, lifetime.life))
   const lock = await takeLock(stateDirectory, 'prefetch')
-  if (lock === undefined) return
+  // The server asked again before the other one was there to be told.
+  if (lock === undefined) return await noteAsked(stateDirectory, lifetime.life, request.asked)
   const pidFile = join(stateDirectory, 'prefetch.pid')
   const connections = keepConnections(config, lanesAtOnce, { hashing: hashOnThread() })
   try {
-    const lifetime = await watchLifetime({ dataDirectory, stateDirectory, config }, () =>
-      isInRecovery(dataDirectory.path),
-    )
-    if (lifetime === undefined) return
     const target = await identifyTarget(
       {
         workingDirectory: dataDirectory.path,

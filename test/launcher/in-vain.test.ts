@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { stateOfProcess } from '../support/worker.ts'
 import { own } from './host.ts'
 import { shells } from './launch.ts'
 import { askedNode, setScene } from './scene.ts'
@@ -42,6 +43,7 @@ describe.for(shells)('under %s', (shell) => {
 async function stopWorker(): Promise<void> {
   const worker = await scene.startWorker()
   worker.kill('SIGSTOP')
+  await expect.poll(() => stateOfProcess(Number(worker.pid))).toBe('T')
 }
 
 async function endWorker(): Promise<void> {

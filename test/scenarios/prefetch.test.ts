@@ -69,6 +69,18 @@ it('is there before the server has taken its first segment into an empty pg_wal'
   expect(workerLog(fleet, standby)).toBe('')
 })
 
+it('who is started beside it, by a recovery that was quicker than its start, tells it where that is', async () => {
+  const { fleet, archived } = scene
+  const standby = await scene.hold()
+  await untilReady(fleet, standby, archived.slice(1, 9))
+  const words = ['worker', standby.dataDirectory, '--prefetch-after', archived[1] ?? '']
+  const ended = await fleet.pgarch([...words, '--wal-segment-size', '1048576'])
+  expect(ended).toEqual({ status: 0, stdout: '', stderr: '' })
+  await untilReady(fleet, standby, archived.slice(2, 10))
+  await letGo(standby)
+  await untilReplayed(standby, archived.length)
+})
+
 it('the end of the archive is quiet, and asked about once; when more arrives, it goes on', async () => {
   const { fleet, archived } = scene
   const standby = await scene.follow()
