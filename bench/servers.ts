@@ -1,8 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { makeFolder } from '../test/support/folder.ts'
 import { defaultVersion } from '../test/support/postgres-versions.ts'
@@ -36,12 +37,27 @@ export function run(
   environment: NodeJS.ProcessEnv = {},
 ) {
   return execFileSync(program, words, {
+    ...surroundings(environment),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+/** The same, while others are looked at. */
+export async function runBeside(
+  program: string,
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<void> {
+  await promisify(execFile)(program, words, surroundings(environment))
+}
+
+function surroundings(environment: NodeJS.ProcessEnv) {
+  return {
     cwd: '/',
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...environment },
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
     ...asUnprivileged(),
-  })
+  } as const
 }
 
 export function postgresProgram(name: string): string {

@@ -17,7 +17,7 @@ import {
 } from './measure.ts'
 import { begin } from './options.ts'
 import { installPgarch } from './pgarch.ts'
-import { run as runProgram, type Server, startInitialised } from './servers.ts'
+import { runBeside, type Server, startInitialised } from './servers.ts'
 
 /** One that waits for a segment, as PostgreSQL calls it. */
 interface Waiter {
@@ -52,7 +52,7 @@ export async function run(words: string[]): Promise<void> {
       name: 'pgarch fetch --wait, SFTP',
       command: (segment) => `${pgarch.launcher} fetch ${segment} pg_wal/RECOVERYXLOG --wait`,
       async archive(segment) {
-        runProgram(
+        await runBeside(
           'sh',
           ['-c', `cd "$1" && "$2" push "pg_wal/$3" "$3"`, 'sh'].concat(
             production.dataDirectory,
@@ -77,7 +77,7 @@ export async function run(words: string[]): Promise<void> {
       async archive(segment) {
         const file = join(copied, segment)
         const source = join(production.dataDirectory, 'pg_wal', segment)
-        runProgram('sh', ['-c', 'cp "$1" "$2.tmp" && mv "$2.tmp" "$2"', 'sh', source, file])
+        await runBeside('sh', ['-c', 'cp "$1" "$2.tmp" && mv "$2.tmp" "$2"', 'sh', source, file])
         return Date.now()
       },
     },
@@ -92,14 +92,13 @@ export async function run(words: string[]): Promise<void> {
       return { ...one, call: start(directory, one.command(segment), environment) }
     })
     await sleep(settle + Math.random() * pollSeconds * 1000)
-    await Promise.all(
-      waiting.map(async ({ name, call, archive }) => {
-        const placed = once(call, 'exit').then(() => Date.now())
-        const archived = await archive(segment)
-        latencies.get(name)?.push((await placed) - archived)
-        if (call.exitCode !== 0) throw new Error(`"${name}" ended with ${call.exitCode}`)
-      }),
-    )
+    // One after the other, so that neither works while the other is looked at.
+    for (const { name, call, archive } of waiting) {
+      const placed = once(call, 'exit').then(() => Date.now())
+      const archived = await archive(segment)
+      latencies.get(name)?.push((await placed) - archived)
+      if (call.exitCode !== 0) throw new Error(`"${name}" ended with ${call.exitCode}`)
+    }
   }
   console.log('\nFrom archived to placed, in ms')
   for (const [name, values] of latencies)
