@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 import { readLife } from '../postgres/life.ts'
 import type { ReadyFile } from './archive-file.ts'
 import type { Archiver } from './identify.ts'
@@ -22,11 +21,5 @@ export async function readMarker(
   if (walPath !== join('pg_wal', walName)) return undefined
   const life = await readLife(dataDirectory.path)
   if (life === undefined) return undefined
-  const marker = join(markersOf(stateDirectory, life.name), walName)
-  try {
-    return await readFile(marker, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return undefined
-    throw fileError('read', marker, thrown)
-  }
+  return await readIfThere(join(markersOf(stateDirectory, life.name), walName))
 }

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeDurably } from '../fs/durable.ts'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { fileError } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 
 /*
  * Segments that were delivered from a shipped file, as far as it went, are not what the primary archives
@@ -38,10 +39,6 @@ function noteOf(stateDirectory: string, segment: string): string {
 }
 
 async function read(file: string): Promise<string[]> {
-  try {
-    return (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return []
-    throw fileError('read file', file, thrown)
-  }
+  const text = (await readIfThere(file)) ?? ''
+  return text.split('\n').filter((line) => line !== '')
 }

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 
 /** One life of a server: from a start of its postmaster to its end. */
 export interface Life {
@@ -42,11 +41,6 @@ export function parsePostmasterPid(content: string): Life | undefined {
  * postmaster is still there is not looked at. `unusable` when postmaster.pid cannot be read.
  */
 export async function readLife(dataDirectory: string): Promise<Life | undefined> {
-  const path = join(dataDirectory, 'postmaster.pid')
-  try {
-    return parsePostmasterPid(await readFile(path, 'utf8'))
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return undefined
-    throw fileError('read file', path, thrown)
-  }
+  const text = await readIfThere(join(dataDirectory, 'postmaster.pid'))
+  return text === undefined ? undefined : parsePostmasterPid(text)
 }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { removeIfThere, syncDirectory, writeDurably } from '../fs/durable.ts'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 
 /** Of the file's format. */
 const version = 1
@@ -23,13 +22,8 @@ export async function readLocalArchiveRecord(
   stateDirectory: string,
 ): Promise<LocalArchiveRecord | undefined> {
   const file = recordFile(stateDirectory)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return undefined
-    throw fileError('read file', file, thrown)
-  }
+  const text = await readIfThere(file)
+  if (text === undefined) return undefined
   const record = parse(text)
   if (record !== undefined) return record
   throw new PgarchError('unusable', `"${file}" is damaged`, {

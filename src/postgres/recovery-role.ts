@@ -1,6 +1,5 @@
-import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { isThere } from '../fs/there.ts'
 
 /**
  * Who asks for a WAL file, which decides what an answer does (manual, section 27.2, and
@@ -34,12 +33,5 @@ export async function isInRecovery(dataDirectory: string): Promise<boolean> {
 }
 
 async function hasSignal(dataDirectory: string, kind: 'standby' | 'recovery'): Promise<boolean> {
-  const signal = join(dataDirectory, `${kind}.signal`)
-  try {
-    await stat(signal)
-    return true
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return false
-    throw fileError('look for file', signal, thrown)
-  }
+  return await isThere(join(dataDirectory, `${kind}.signal`))
 }

@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { fileError } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 import { formatLsn, parseLsn } from '../wal/lsn.ts'
 
 /** What the shipper of a data directory last told its host. */
@@ -45,13 +46,8 @@ export async function readShippingState(
   stateDirectory: string,
 ): Promise<ShippingState | undefined> {
   const file = join(stateDirectory, 'ship.json')
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT', 'EACCES')) return undefined
-    throw fileError('read file', file, thrown)
-  }
+  const text = await readIfThere(file, 'ENOENT', 'EACCES')
+  if (text === undefined) return undefined
   try {
     const { version: found, pid, timeline, shipped, flushed, path, time } = JSON.parse(text)
     const flushedLsn = parseLsn(flushed)

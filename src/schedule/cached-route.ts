@@ -1,8 +1,9 @@
-import { readFile, stat, utimes } from 'node:fs/promises'
+import { stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { writeDurably } from '../fs/durable.ts'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { fileError } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 import type { Route, SchedulePath } from './types.ts'
 
 /** Of the file's format. */
@@ -87,13 +88,8 @@ async function readStored<Stored>(
   name: string,
 ): Promise<Stored | undefined> {
   const file = join(stateDirectory, name)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT', 'EACCES')) return undefined
-    throw fileError('read file', file, thrown)
-  }
+  const text = await readIfThere(file, 'ENOENT', 'EACCES')
+  if (text === undefined) return undefined
   try {
     const stored = JSON.parse(text)
     return stored.version === version ? stored : undefined

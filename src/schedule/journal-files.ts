@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeUnfinished, syncDirectory } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 import { log } from '../log.ts'
 import type { Entry, Membership } from './types.ts'
 
@@ -80,13 +81,8 @@ export async function readEntry(
   file: string,
   fingerprint: string,
 ): Promise<Entry | 'gone' | 'damaged'> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return 'gone'
-    throw fileError('read file', file, thrown)
-  }
+  const text = await readIfThere(file)
+  if (text === undefined) return 'gone'
   try {
     const stored = JSON.parse(text)
     const isOurs = stored.version === version && stored.fingerprint === fingerprint

@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
+import { isThere } from '../fs/there.ts'
 import type { Member } from '../postgres/member.ts'
 import { lsnAt, nameAt, type Place, type Shipper, statusFile } from './shipper.ts'
 
@@ -70,12 +71,5 @@ async function hasStatus(
   place: Place,
   status: 'ready' | 'done',
 ): Promise<boolean> {
-  const file = statusFile(shipper, nameAt(place, shipper.member), status)
-  try {
-    await stat(file)
-    return true
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return false
-    throw fileError('look at', file, thrown)
-  }
+  return await isThere(statusFile(shipper, nameAt(place, shipper.member), status))
 }

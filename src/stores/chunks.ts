@@ -28,7 +28,7 @@ export async function* inChunksOf(
 /** The same bytes in the same chunks, but those that are larger than `most` cut. */
 export async function* inChunksUpTo(
   most: number,
-  source: AsyncIterable<Uint8Array>,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void> {
   for await (const chunk of source) {
     for (let start = 0; start < chunk.length; start += most) {

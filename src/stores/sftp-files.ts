@@ -1,14 +1,12 @@
 import type { FileEntryWithStats, Stats } from 'ssh2'
-import { inChunksUpTo } from './chunks.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { SftpConnection } from './sftp-connection.ts'
 import { explain, isStatus, isUnsupported, status } from './sftp-failure.ts'
+import { SftpHandle } from './sftp-handle.ts'
+import { type Attempt, fill, readAhead } from './sftp-transfer.ts'
 import type { PathDescription, Probe } from './store.ts'
 import type { Watch } from './watch.ts'
 
-/** The most that OpenSSH's server takes in one request, beside the request's own fields: 255 KiB. */
-const requestSize = 255 * 1024
-const requestsInFlight = 16
 /** A server gives as much in one answer. */
 const smallFile = 4096
 
@@ -50,14 +48,9 @@ export class SftpFiles implements FileAccess {
   async readText(name: string): Promise<string | 'absent'> {
     const handle = await this.#unlessAbsent('open', name, (path) => this.#open(path, 'r'))
     if (handle === 'absent') return 'absent'
-    const buffer = Buffer.alloc(smallFile)
-    const reading = this.#attempt('read', name, () =>
-      this.#connection.request<number>((sftp, callback) =>
-        sftp.read(handle, buffer, 0, buffer.length, 0, callback),
-      ),
-    )
-    const [size] = await Promise.all([reading, this.#close(handle)])
-    return buffer.toString('utf8', 0, size)
+    const reading = this.#attempt('read', name, () => handle.readOnce(smallFile))
+    const [bytes] = await Promise.all([reading, handle.close()])
+    return bytes.toString('utf8')
   }
 
   async *read(
@@ -66,20 +59,10 @@ export class SftpFiles implements FileAccess {
     watch: Watch,
   ): AsyncGenerator<Uint8Array, void> {
     const handle = await this.#attempt('open', name, (path) => watch.step(this.#open(path, 'r')))
-    const inFlight: Promise<Buffer>[] = []
     try {
-      for (let position = start; position < end || inFlight.length > 0; ) {
-        watch.signal.throwIfAborted()
-        while (position < end && inFlight.length < requestsInFlight) {
-          const length = Math.min(requestSize, end - position)
-          inFlight.push(quiet(watch.step(this.#readAt(handle, position, length))))
-          position += length
-        }
-        const chunk = inFlight.shift() as Promise<Buffer>
-        yield await this.#attempt('read', name, () => chunk)
-      }
+      yield* readAhead(handle, { start, end }, watch, this.#attemptsOn(name))
     } finally {
-      void this.#close(handle) // nothing depends on it
+      void handle.close() // nothing depends on it
     }
   }
 
@@ -92,26 +75,7 @@ export class SftpFiles implements FileAccess {
       watch.step(this.#open(path, 'wx', 0o640)),
     )
     if (handle === 'absent') return 'no-directory'
-    let size = 0
-    let closing: Promise<void> | undefined
-    try {
-      const inFlight: Promise<void>[] = []
-      const oldest = () => this.#attempt('write', name, () => inFlight.shift() as Promise<void>)
-      for await (const chunk of inChunksUpTo(requestSize, bytes)) {
-        watch.signal.throwIfAborted()
-        if (inFlight.length === requestsInFlight) await oldest()
-        inFlight.push(quiet(watch.step(this.#writeAt(handle, size, chunk))))
-        size += chunk.length
-      }
-      // The server works in order: these two need not wait until it has answered the writes.
-      const syncing = quiet(this.#sync(handle))
-      closing = this.#close(handle)
-      while (inFlight.length > 0) await oldest()
-      await this.#attempt('fsync', name, () => watch.unhurried(syncing))
-    } finally {
-      await (closing ?? this.#close(handle))
-    }
-    return size
+    return await fill(handle, { start: 0, before: 0 }, bytes, watch, this.#attemptsOn(name))
   }
 
   async extend(
@@ -124,30 +88,13 @@ export class SftpFiles implements FileAccess {
       watch.step(this.#open(path, at === 0 ? 'w' : 'r+', 0o640)),
     )
     if (handle === 'absent') return 'absent'
-    let closing: Promise<void> | undefined
-    try {
-      return await this.#attempt('append to', name, async () => {
-        const { size } = at === 0 ? { size: 0 } : await watch.step(this.#stat(handle))
-        if (size < at) return 'too-short'
-        watch.signal.throwIfAborted()
-        const end = at + bytes.length
-        const requests: Promise<void>[] = []
-        for (let start = 0; start < bytes.length; start += requestSize) {
-          if (requests.length >= requestsInFlight) await requests.at(-requestsInFlight)
-          const chunk = bytes.subarray(start, start + requestSize)
-          requests.push(quiet(watch.step(this.#writeAt(handle, at + start, chunk))))
-        }
-        if (size > end) requests.push(quiet(watch.step(this.#cutOff(handle, end))))
-        // As in `create`: the server works in order.
-        const syncing = quiet(this.#sync(handle))
-        closing = this.#close(handle)
-        for (const request of requests) await request
-        await watch.unhurried(syncing)
-        return 'extended'
-      })
-    } finally {
-      await (closing ?? this.#close(handle))
+    const before = at === 0 ? 0 : await this.#sizeOf(handle, name, watch)
+    if (before < at) {
+      await handle.close()
+      return 'too-short'
     }
+    await fill(handle, { start: at, before }, [bytes], watch, this.#attemptsOn(name))
+    return 'extended'
   }
 
   async link(existing: string, name: string): Promise<'linked' | 'exists'> {
@@ -184,7 +131,7 @@ export class SftpFiles implements FileAccess {
   async sync(name: string): Promise<void> {
     await this.#attempt('fsync', name, async (path) => {
       const handle = await this.#open(path, 'r')
-      await Promise.all([this.#sync(handle), this.#close(handle)])
+      await Promise.all([handle.sync(), handle.close()])
     })
   }
 
@@ -208,55 +155,26 @@ export class SftpFiles implements FileAccess {
     await this.#connection.close()
   }
 
-  #open(path: string, flags: 'r' | 'r+' | 'w' | 'wx', mode?: number): Promise<Buffer> {
-    const attributes = mode === undefined ? {} : { mode }
-    return this.#connection.request((sftp, callback) =>
-      sftp.open(path, flags, attributes, callback),
-    )
-  }
-
-  /** A file that was read, or is fsynced, is safe whatever its close says. */
-  async #close(handle: Buffer): Promise<void> {
-    await quiet(this.#connection.request((sftp, callback) => sftp.close(handle, callback))).catch(
-      () => {},
-    )
-  }
-
-  #sync(handle: Buffer): Promise<void> {
-    return this.#connection.request((sftp, callback) => sftp.ext_openssh_fsync(handle, callback))
-  }
-
-  #stat(handle: Buffer): Promise<Stats> {
-    return this.#connection.request<Stats>((sftp, callback) => sftp.fstat(handle, callback))
-  }
-
-  #cutOff(handle: Buffer, size: number): Promise<void> {
-    return this.#connection.request((sftp, callback) => sftp.fsetstat(handle, { size }, callback))
-  }
-
-  #writeAt(handle: Buffer, position: number, chunk: Uint8Array): Promise<void> {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    return this.#connection.request((sftp, callback) =>
-      sftp.write(handle, bytes, 0, bytes.length, position, callback),
-    )
-  }
-
-  /** Shorter than asked for only where the file ends. */
-  async #readAt(handle: Buffer, position: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length)
-    let filled = 0
-    while (filled < length) {
-      const read = await this.#connection.request<number>((sftp, callback) =>
-        sftp.read(handle, buffer, filled, length - filled, position + filled, callback),
-      )
-      if (read === 0) break
-      filled += read
+  /** Of one that stays open, unless it cannot be told. */
+  async #sizeOf(handle: SftpHandle, name: string, watch: Watch): Promise<number> {
+    try {
+      return await this.#attempt('look at', name, () => watch.step(handle.size()))
+    } catch (thrown) {
+      await handle.close()
+      throw thrown
     }
-    return buffer.subarray(0, filled)
+  }
+
+  #open(path: string, flags: 'r' | 'r+' | 'w' | 'wx', mode?: number): Promise<SftpHandle> {
+    return SftpHandle.open(this.#connection, path, flags, mode)
   }
 
   #absolute(name: string): string {
     return name === '' ? this.#path.rootPath : `${this.#path.rootPath}/${name}`
+  }
+
+  #attemptsOn(name: string): Attempt {
+    return (action, work) => this.#attempt(action, name, work)
   }
 
   async #attempt<Result>(
@@ -288,12 +206,6 @@ export class SftpFiles implements FileAccess {
     const what = `could not ${action} "${this.#absolute(name)}"`
     return explain(this.#connection, this.#path, what, thrown)
   }
-}
-
-/** It is awaited in its turn; one that fails before, while another's failure is handled, is no bug. */
-function quiet<Result>(promise: Promise<Result>): Promise<Result> {
-  promise.catch(() => {})
-  return promise
 }
 
 function entryOf(name: string, stats: Stats): Entry {

@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { fileError } from '../fs/errors.ts'
+import { isThere } from '../fs/there.ts'
 import { parseWalName } from '../wal/names.ts'
 
 /** Where PostgreSQL notes which WAL files want archiving. */
@@ -20,14 +21,7 @@ export async function listReadyFiles(dataDirectory: string): Promise<string[]> {
 
 /** Whether PostgreSQL still wants it archived, and so keeps it. */
 export async function isReady(dataDirectory: string, walName: string): Promise<boolean> {
-  const file = join(statusDirectoryOf(dataDirectory), `${walName}.ready`)
-  try {
-    await stat(file)
-    return true
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return false
-    throw fileError('look at file', file, thrown)
-  }
+  return await isThere(join(statusDirectoryOf(dataDirectory), `${walName}.ready`))
 }
 
 /** As pgarch.c's ready_file_comparator: timeline history files first, then by name. */
