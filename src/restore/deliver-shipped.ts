@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { fileError } from '../fs/errors.ts'
+import { writeAll } from '../fs/write-all.ts'
 import { log } from '../log.ts'
 import { openDataDirectory } from '../postgres/data-directory.ts'
 import { noteDelivered } from '../postgres/delivered.ts'
@@ -114,7 +115,7 @@ async function complete(
         const filled = Math.max(Math.min(valid - at, chunk.length), 0)
         if (filled > 0) await file.read(chunk, 0, filled, at)
         if (at === 0) checkSegmentHeader(chunk, expected)
-        if (filled < chunk.length) await file.write(chunk, filled, null, at + filled)
+        await writeAll(file, chunk.subarray(filled), at + filled)
         hash.update(chunk)
       }
       return hash.digest('hex')

@@ -2,6 +2,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { fileError } from '../fs/errors.ts'
+import { writeAll } from '../fs/write-all.ts'
 import { readShipped, type ShippedContent } from '../stores/read-shipped.ts'
 import {
   parseShippedName,
@@ -141,7 +142,11 @@ async function readOne(
   })
   try {
     const content = await store.read(name, (bytes) =>
-      readShipped(bytes, sought, (wal) => writeAll(file, wal, destination)),
+      readShipped(bytes, sought, (wal) =>
+        writeAll(file, wal).catch((thrown) => {
+          throw fileError('write', destination, thrown)
+        }),
+      ),
     )
     if (content !== 'absent') {
       return { ...content, file: destination, pathName: store.path.name, name }
@@ -153,15 +158,5 @@ async function readOne(
     throw thrown
   } finally {
     await file.close()
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
-  try {
-    for (let start = 0; start < bytes.length; ) {
-      start += (await file.write(bytes, start)).bytesWritten
-    }
-  } catch (thrown) {
-    throw fileError('write', path, thrown)
   }
 }

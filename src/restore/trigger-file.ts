@@ -1,11 +1,11 @@
-import { constants, open, readFile, truncate } from 'node:fs/promises'
+import { truncate } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../errors.ts'
 import { hasCode } from '../fs/errors.ts'
 import { watchFolder } from '../fs/folder-watch.ts'
 import { log } from '../log.ts'
-import { parseTrigger } from './trigger-request.ts'
+import { parseTrigger, readStart } from './trigger-request.ts'
 import type { Trigger } from './wait-policy.ts'
 
 /** The file by which a person ends a recovery that waits, as pg_standby has it. It is never removed. */
@@ -55,7 +55,8 @@ export function openTriggerFile(path: string | undefined, changed: () => void): 
     },
     async useUp() {
       // By signal, there may be none.
-      if (parseTrigger(await readFile(path, 'latin1').catch(() => '')) !== 'fast') return
+      const { content } = await readStart(path).catch(() => ({ content: '' }))
+      if (parseTrigger(content) !== 'fast') return
       await truncate(path).catch((error: unknown) => {
         log.warning(`could not empty trigger file "${path}": ${describeError(error)}`)
       })
@@ -70,16 +71,4 @@ async function readWhole(path: string): Promise<string> {
   if (first.content !== '' || Date.now() - first.changed > 1000) return first.content
   await sleep(200)
   return (await readStart(path)).content
-}
-
-/** Opening a FIFO would otherwise wait for somebody who writes to it, and recovery with it. */
-async function readStart(path: string): Promise<{ content: string; changed: number }> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0)
-    const { mtimeMs } = await file.stat()
-    return { content: buffer.toString('latin1', 0, bytesRead), changed: mtimeMs }
-  } finally {
-    await file.close()
-  }
 }

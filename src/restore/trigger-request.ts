@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import { writeDurably } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
@@ -13,6 +13,21 @@ export function parseTrigger(content: string): FailoverKind | undefined {
 }
 
 /**
+ * What a trigger file begins with, and when it was changed (ms). Opening a FIFO would otherwise wait for
+ * somebody who writes to it, and recovery with it.
+ */
+export async function readStart(path: string): Promise<{ content: string; changed: number }> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0)
+    const { mtimeMs } = await file.stat()
+    return { content: buffer.toString('latin1', 0, bytesRead), changed: mtimeMs }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
  * Makes the trigger file, durably, unless it asks for the same already. A smart one becomes a fast one;
  * `refused` for the other way round, as the server may have seen it, and for a file that says something
  * else and so is somebody else's.
@@ -21,12 +36,12 @@ export async function writeTrigger(
   path: string,
   kind: FailoverKind,
 ): Promise<'created' | 'there already' | 'made fast'> {
-  const content = await readFile(path, 'latin1').catch((thrown) => {
+  const start = await readStart(path).catch((thrown) => {
     if (hasCode(thrown, 'ENOENT')) return undefined
     throw fileError('read trigger file', path, thrown)
   })
-  const present = content === undefined ? undefined : parseTrigger(content)
-  if (content !== undefined && present === undefined) {
+  const present = start && parseTrigger(start.content)
+  if (start !== undefined && present === undefined) {
     throw new PgarchError('refused', `"${path}" is there, and is no trigger file`, {
       hint: 'Look what it is. If nobody needs it, remove it, or set fetch.trigger_file to another name.',
     })

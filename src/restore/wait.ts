@@ -132,7 +132,11 @@ async function decideAfter(
     ...before,
     outcome,
     liesInWal: before.fastBefore === 'ahead' && (await liesInWal(segment, means.target)),
-    branchedOff: outcome === 'absent' && (await isBranchedOff(segment, means, words)),
+    // After fast, absent is the answer whatever branched off.
+    branchedOff:
+      before.fastBefore === 'never' &&
+      outcome === 'absent' &&
+      (await isBranchedOff(segment, means, words)),
   })
 }
 

@@ -132,7 +132,7 @@ function entryAsText({ claim, events }: Entry, when: 'at once' | 'later'): objec
   return { claim: claimAsText(claim), events, live: when === 'at once' }
 }
 
-function only<Row>(row: Row | undefined): Row {
+export function only<Row>(row: Row | undefined): Row {
   if (row === undefined) throw new Error('the function returned no row')
   return row
 }

@@ -1,3 +1,4 @@
+import { only } from './agent.ts'
 import type { Schedule } from './connect.ts'
 import type { ClusterReference } from './types.ts'
 
@@ -28,8 +29,7 @@ export async function queryArchivedAfter(
     'select pgarch.archived_after($1, $2, $3, $4) as answer',
     [systemIdentifier, clusterName, fingerprint, walName],
   )
-  if (row === undefined) throw new Error('the function returned no row')
-  const { last, ...rest } = row.answer
+  const { last, ...rest } = only(row).answer
   // Times inside json come as text.
   return { ...rest, last: last && { ...last, time: new Date(last.time) } }
 }

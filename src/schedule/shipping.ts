@@ -1,4 +1,5 @@
 import { formatLsn } from '../wal/lsn.ts'
+import { only } from './agent.ts'
 import type { Schedule } from './connect.ts'
 import type { Membership } from './types.ts'
 
@@ -38,8 +39,7 @@ export async function reportShipping(
       histories: { walName: string; history: string }[]
     }
   }>('select pgarch.shipped($1, $2, $3) as answer', [memberId, credential, JSON.stringify(report)])
-  if (row === undefined) throw new Error('the function returned no row')
-  const { histories, ...answer } = row.answer
+  const { histories, ...answer } = only(row).answer
   return {
     ...answer,
     histories: histories.map(({ walName, history }) => ({

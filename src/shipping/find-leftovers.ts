@@ -7,7 +7,7 @@ import { historyName } from '../wal/names.ts'
 import { parseTimelineHistory } from '../wal/timeline-history.ts'
 import type { Leftovers } from './leftovers.ts'
 import type { Outlet } from './outlet.ts'
-import { nameAt, type Place, type Shipper } from './shipper.ts'
+import { nameAt, type Place, placeBefore, type Shipper } from './shipper.ts'
 
 /**
  * Finds what earlier shippers left on a path, when it or a new directory is first written to: in that
@@ -48,7 +48,7 @@ export async function findLeftovers(
 
   function placeOf(state: ShippingState | undefined): Place | undefined {
     if (state?.shipped === undefined || state.shipped === null) return undefined
-    return placeAt(state.timeline, state.shipped, shipper)
+    return placeBefore(state.timeline, state.shipped, shipper.member)
   }
 }
 
@@ -57,10 +57,5 @@ async function beginning(shipper: Shipper, { timeline }: Place): Promise<Place |
   const file = join(shipper.dataDirectory.path, 'pg_wal', historyName(timeline))
   const text = await readFile(file, 'utf8').catch(() => undefined)
   const parent = text === undefined ? undefined : parseTimelineHistory(text, timeline).at(-1)
-  return parent && placeAt(parent.timeline, parent.switchPoint, shipper)
-}
-
-function placeAt(timeline: number, lsn: bigint, { member }: Shipper): Place {
-  const number = lsn === 0n ? 0n : (lsn - 1n) / BigInt(member.walSegmentSize)
-  return { timeline, number: Number(number), offset: 0 }
+  return parent && placeBefore(parent.timeline, parent.switchPoint, shipper.member)
 }

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
+import { isThere } from '../fs/there.ts'
 import { locate } from '../schedule/agent.ts'
 import { scheduleRest } from '../schedule/rests.ts'
 import type { SchedulePath } from '../schedule/types.ts'
@@ -56,7 +56,7 @@ export function openLeftovers(shipper: Shipper): Leftovers {
 
   async function removeIfArchived({ path, name, segment }: Leftover): Promise<boolean> {
     // Of this very server, and to be archived still.
-    if (await exists(statusFile(shipper, segment, 'ready'))) return false
+    if (await isThere(statusFile(shipper, segment, 'ready'))) return false
     if (rests.isResting(String(path.id))) return false
     return await connections.withPath(path, async (store) => {
       if (!(await isArchived(store, segment))) return false
@@ -106,11 +106,4 @@ async function mayPass(work: () => Promise<boolean>): Promise<boolean> {
     if (error instanceof PgarchError) return false
     throw error
   }
-}
-
-async function exists(file: string): Promise<boolean> {
-  return await stat(file).then(
-    () => true,
-    () => false,
-  )
 }

@@ -4,7 +4,7 @@ import { PgarchError } from '../errors.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
 import { isThere } from '../fs/there.ts'
 import type { Member } from '../postgres/member.ts'
-import { lsnAt, nameAt, type Place, type Shipper, statusFile } from './shipper.ts'
+import { lsnAt, nameAt, type Place, placeBefore, type Shipper, statusFile } from './shipper.ts'
 
 /**
  * Bytes of a segment in pg_wal that are flushed. 'gone': PostgreSQL has removed it, or made it another
@@ -44,7 +44,7 @@ export async function readWal(
  */
 export async function findStart(shipper: Shipper, timeline: number, end: bigint): Promise<Place> {
   const { member } = shipper
-  let place = lastPlace(timeline, end, member)
+  let place = placeBefore(timeline, end, member)
   for (;;) {
     const before = { ...place, number: place.number - 1 }
     if (!(await hasStatus(shipper, before, 'ready'))) return place
@@ -52,11 +52,7 @@ export async function findStart(shipper: Shipper, timeline: number, end: bigint)
   }
 }
 
-function lastPlace(timeline: number, end: bigint, { walSegmentSize }: Member): Place {
-  return { timeline, number: Number((end - 1n) / BigInt(walSegmentSize)), offset: 0 }
-}
-
-/** Whether there is something to do with a segment that ends before what the server has flushed. */
+/** Whether PostgreSQL has noted it as archived. */
 export async function isArchived(shipper: Shipper, place: Place): Promise<boolean> {
   return await hasStatus(shipper, place, 'done')
 }

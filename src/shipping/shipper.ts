@@ -9,7 +9,7 @@ import { dropToOwner } from '../postgres/privileges.ts'
 import { openRegistered } from '../postgres/registered.ts'
 import { createStateDirectory } from '../postgres/state-directory.ts'
 import { openRests, type Rests } from '../schedule/rests.ts'
-import { segmentName } from '../wal/names.ts'
+import { segmentName, segmentStart } from '../wal/names.ts'
 import { type Outages, openOutages } from './outages.ts'
 
 /** Who ships, and with what. */
@@ -63,7 +63,12 @@ export function nameAt({ timeline, number }: Place, { walSegmentSize }: Member):
 }
 
 export function lsnAt({ number, offset }: Place, { walSegmentSize }: Member): bigint {
-  return BigInt(number) * BigInt(walSegmentSize) + BigInt(offset)
+  return segmentStart(number, walSegmentSize) + BigInt(offset)
+}
+
+/** The start of the segment that holds the byte before. */
+export function placeBefore(timeline: number, end: bigint, { walSegmentSize }: Member): Place {
+  return { timeline, number: Number((end - 1n) / BigInt(walSegmentSize)), offset: 0 }
 }
 
 /** Where PostgreSQL notes what becomes of a segment, `SEGMENT.ready` or `SEGMENT.done`. */

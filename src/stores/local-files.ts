@@ -1,17 +1,8 @@
 import { constants as fs } from 'node:fs'
-import {
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  statfs,
-  unlink,
-} from 'node:fs/promises'
+import { link, lstat, mkdir, open, readdir, readFile, statfs, unlink } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import { hasCode, systemMessage } from '../fs/errors.ts'
+import { writeAll } from '../fs/write-all.ts'
 import type { Entry, FileAccess } from './file-access.ts'
 import type { PathDescription, Probe } from './store.ts'
 import type { Watch } from './watch.ts'
@@ -197,14 +188,6 @@ export class LocalFiles implements FileAccess {
     if (thrown instanceof PgarchError || errno === undefined) return thrown
     const message = `path "${this.#path.name}": could not ${action} "${this.#absolute(name)}": ${systemMessage(errno)}`
     return new PgarchError('unusable', message, { cause: thrown })
-  }
-}
-
-/** @param at in the file; without it where the last write ended */
-async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number): Promise<void> {
-  for (let start = 0; start < chunk.length; ) {
-    const position = at === undefined ? null : at + start
-    start += (await file.write(chunk, start, null, position)).bytesWritten
   }
 }
 

@@ -1,6 +1,7 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { PgarchError } from '../errors.ts'
 import { fileError } from '../fs/errors.ts'
+import { writeAll } from '../fs/write-all.ts'
 import type { FileAccess } from './file-access.ts'
 import type { Hashing } from './hashing.ts'
 import { checkPathFile } from './path-file.ts'
@@ -39,7 +40,10 @@ export async function retrieve(retrieval: Retrieval, watch: Watch): Promise<Dige
     throw fileError('create', destination, thrown)
   })
   try {
-    const write = (content: Buffer) => writeAll(file, content, destination)
+    const write = (content: Buffer) =>
+      writeAll(file, content).catch((thrown) => {
+        throw fileError('write', destination, thrown)
+      })
     const digest = await readStored(retrieval, entry, write, watch, retrieval.hashing)
     await checking
     await file.close()
@@ -74,14 +78,4 @@ export async function proveAbsent(
     })
   }
   await watch.step(checkPathFile(files, path))
-}
-
-async function writeAll(file: FileHandle, content: Buffer, destination: string): Promise<void> {
-  try {
-    for (let start = 0; start < content.length; ) {
-      start += (await file.write(content, start)).bytesWritten
-    }
-  } catch (thrown) {
-    throw fileError('write', destination, thrown)
-  }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, it, vi } from 'vitest'
 import { openTriggerFile } from '../../src/restore/trigger-file.ts'
+import { writeTrigger } from '../../src/restore/trigger-request.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
 const folder = temporaryFolder('trigger')
@@ -12,8 +13,8 @@ const path = join(folder.path, 'trigger')
 
 beforeEach(() => rmSync(path, { recursive: true, force: true }))
 
-/** What is read of it twice, and what is said about it. */
-async function read() {
+/** What is read of it twice, and what is said about it; perhaps it is used up, too. */
+async function read(isUsedUp = false) {
   const said: string[] = []
   const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said.push(String(text))
@@ -21,7 +22,9 @@ async function read() {
   })
   const file = openTriggerFile(path, () => {})
   try {
-    return { first: await file.read(), second: await file.read(), said: said.join('') }
+    const [first, second] = [await file.read(), await file.read()]
+    if (isUsedUp) await file.useUp()
+    return { first, second, said: said.join('') }
   } finally {
     file.close()
     stderr.mockRestore()
@@ -54,9 +57,14 @@ it.each([
   ['a FIFO', () => execFileSync('mkfifo', [path]), 'could not read trigger file'],
 ])('%s is warned of once, and asks for nothing', async (_, make, message) => {
   make()
-  const { first, second, said } = await read()
+  const { first, second, said } = await read(true)
   expect([first, second]).toEqual(['none', 'none'])
   expect(said.split(message)).toHaveLength(2)
+})
+
+it('a FIFO in the place of one is not taken for it by failover either', async () => {
+  execFileSync('mkfifo', [path])
+  await expect(writeTrigger(path, 'smart')).rejects.toThrow('could not read trigger file')
 })
 
 it('a fast one is emptied when it is used up, and nothing else is', async () => {
