@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import type { Act } from './commands/command.ts'
-import { PgarchError } from './errors.ts'
-import { adminExit, privateExit } from './exit-codes.ts'
+import { describeError, PgarchError } from './errors.ts'
+import { exitsOf } from './exit-codes.ts'
 import { log } from './log.ts'
 import { version } from './version.ts'
 
@@ -19,6 +19,7 @@ const commands = {
   failover: () => import('./commands/failover.ts'),
   schedule: () => import('./commands/schedule.ts'),
   status: () => import('./commands/status.ts'),
+  check: () => import('./commands/check.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
   ship: () => import('./commands/ship.ts'),
@@ -29,14 +30,12 @@ const commands = {
 /** Runs one command line and resolves to the process's exit status; the only catch in pgarch. */
 async function main(words: readonly string[]): Promise<number> {
   const wanted = subcommand(words)
-  const underPostgres = wanted === 'push' || wanted === 'fetch'
-  const done = underPostgres ? privateExit.done : adminExit.done
-  // PostgreSQL is told that it is done only by what did it, not by a help or a version.
-  let status: number = underPostgres ? privateExit.failed : adminExit.done
+  const exits = exitsOf(wanted)
+  let status = exits.idle
   const act: Act =
     (action) =>
     async (...given) => {
-      status = (await action(...given)) ?? done
+      status = (await action(...given)) ?? exits.done
     }
   let isHelpWanted = false
   try {
@@ -51,17 +50,20 @@ async function main(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.code === 'commander.help' && isHelpWanted) return status
-      if (error.exitCode !== 0) return usage(underPostgres)
-      return words.join(' ') === `${wanted} --help` ? done : status
+      if (error.exitCode === 0) return words.join(' ') === `${wanted} --help` ? exits.done : status
+      if (wanted === 'check') await tellUnknown(error)
+      return exits.usage
     }
     log.error(error)
-    if (underPostgres) return privateExit.failed
-    // An orphan's end by more than 1 is a crash to a server that adopts it.
-    const mayTell = wanted !== 'worker'
-    return mayTell && error instanceof PgarchError && error.failure === 'usage'
-      ? adminExit.usage
-      : adminExit.failed
+    if (wanted === 'check') await tellUnknown(error)
+    return error instanceof PgarchError && error.failure === 'usage' ? exits.usage : exits.failed
   }
+}
+
+/** On standard output, as monitoring shows nothing else. */
+async function tellUnknown(error: unknown): Promise<void> {
+  const { pluginLine } = await import('./monitor/plugin.ts')
+  process.stdout.write(`${pluginLine('unknown', describeError(error).replace(/^error: /, ''))}\n`)
 }
 
 function declareProgram(): Command {
@@ -75,10 +77,6 @@ function declareProgram(): Command {
       outputError: (text, write) => write(text.replace(/^error: /, 'pgarch: ERROR:  ')),
     })
     .exitOverride()
-}
-
-function usage(underPostgres: boolean): number {
-  return underPostgres ? privateExit.failed : adminExit.usage
 }
 
 /** `help push` is for people; with %p and %f behind it, PostgreSQL would take it for an archived file. */

@@ -1,6 +1,9 @@
+import { stripVTControlCharacters } from 'node:util'
 import chalk from 'chalk'
 import Table from 'cli-table3'
 import { plain } from './plain.ts'
+
+export { prettySize, prettyTime } from './amounts.ts'
 
 /** One column of a table for people. */
 export interface Column<Row> {
@@ -16,20 +19,29 @@ export function printRows<Row>(
   options: { json?: boolean | undefined; none: string },
 ): void {
   if (options.json) printJson(rows)
-  else if (rows.length === 0) printLine(options.none)
-  else write(layOut(rows.map(withPlainTexts), columns))
+  else printLines(rowLines(rows, columns, options.none))
+}
+
+/** A table for people, or what is said when there are no rows. */
+export function rowLines<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  none: string,
+): string[] {
+  return rows.length === 0 ? [plain(none)] : layOut(rows.map(withPlainTexts), columns)
 }
 
 /** One thing's properties, a line each; or as one JSON object. */
 export function printFields(fields: Readonly<Record<string, unknown>>, json?: boolean): void {
-  if (json) {
-    printJson(fields)
-    return
-  }
+  if (json) printJson(fields)
+  else printLines(fieldLines(fields))
+}
+
+export function fieldLines(fields: Readonly<Record<string, unknown>>): string[] {
   const width = Math.max(...Object.keys(fields).map((name) => name.length))
-  for (const [name, value] of Object.entries(fields)) {
-    write(`${chalk.bold(name.padEnd(width))}  ${plain(String(value ?? '-'))}`)
-  }
+  return Object.entries(fields).map(
+    ([name, value]) => `${chalk.bold(name.padEnd(width))}  ${plain(String(value ?? '-'))}`,
+  )
 }
 
 export function printJson(value: unknown): void {
@@ -44,6 +56,22 @@ export function printLine(line = '', as: (text: string) => string = plain): void
 /** Lines that are laid out already, and hold nothing that was sent by others. */
 export function printLines(lines: readonly string[]): void {
   write(lines.join('\n'))
+}
+
+/** In place of what a terminal shows, and no more than it can; elsewhere after what was printed. */
+export function printScreen(lines: readonly string[]): void {
+  const { isTTY, rows = 24, columns = 80 } = process.stdout
+  if (!isTTY) {
+    printLines(lines)
+    return
+  }
+  let left = rows - 1
+  const shown = lines.filter((line) => {
+    left -= Math.max(Math.ceil(stripVTControlCharacters(line).length / columns), 1)
+    return left > 0
+  })
+  const more = lines.length - shown.length
+  write(`\x1b[2J\x1b[H${[...shown, ...(more > 0 ? [`${more} more lines`] : [])].join('\n')}`)
 }
 
 function write(text: string): void {
@@ -71,7 +99,7 @@ function isPlainObject(value: unknown): value is object {
   return typeof value === 'object' && value?.constructor === Object
 }
 
-function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string[] {
   const table = new Table({
     head: columns.map(({ title }) => chalk.bold(title)),
     colAligns: columns.map(({ align }) => align ?? 'left'),
@@ -83,7 +111,6 @@ function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): str
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
-    .join('\n')
 }
 
 const plainLines = Object.fromEntries(
@@ -92,28 +119,3 @@ const plainLines = Object.fromEntries(
     ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
   ].map((part) => [part, '']),
 )
-
-/** Bytes as PostgreSQL's pg_size_pretty words them, or `-`. */
-export function prettySize(bytes: number | null | undefined): string {
-  if (bytes === null || bytes === undefined) return '-'
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB']
-  let size = bytes
-  let unit = 0
-  while (size >= 10_240 && unit < units.length - 1) {
-    size /= 1024
-    unit++
-  }
-  return `${Math.round(size)} ${units[unit]}`
-}
-
-/** A time in the reader's time zone, to the second, with the zone's offset; or `-`. */
-export function prettyTime(time: Date | null | undefined): string {
-  if (time === null || time === undefined) return '-'
-  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000)
-  const offset = -time.getTimezoneOffset()
-  const sign = offset < 0 ? '-' : '+'
-  const hours = String(Math.floor(Math.abs(offset) / 60)).padStart(2, '0')
-  const minutes = String(Math.abs(offset) % 60).padStart(2, '0')
-  const zone = minutes === '00' ? `${sign}${hours}` : `${sign}${hours}:${minutes}`
-  return local.toISOString().slice(0, 19).replace('T', ' ') + zone
-}

@@ -7,6 +7,7 @@ import { dropToOwner } from '../postgres/privileges.ts'
 import { withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
+import { foundBy, notePathProbe } from '../schedule/probes.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import { resolveHost, type SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
@@ -53,7 +54,9 @@ export async function addPath(
         'Records that wait in journals name paths by their numbers: remove those from before.',
       )
     }
-    return await withPath({ ...path, id }, config, claimAfterProbe, { unclaimed: true })
+    const probe = await withPath({ ...path, id }, config, claimAfterProbe, { unclaimed: true })
+    await notePathProbe(schedule, id, foundBy(probe))
+    return probe
   })
 }
 
@@ -98,17 +101,37 @@ export async function changePath(
   const pinAnew = ssh !== undefined && (change.newHostKey || change.ssh !== undefined)
   const hostKey = pinAnew ? await pinHostKey(ssh, accept, config) : path.hostKey
   const changed = describePath(path, root, ssh, hostKey)
-  if (pinAnew || root !== path.rootPath) await testPath(changed, config)
+  const probe = pinAnew || root !== path.rootPath ? await testPath(changed, config) : undefined
   const { capacityBytes = path.capacityBytes, name = path.name } = change
   const { reserveBytes = path.reserveBytes } = change
   const sshIp = change.ssh === undefined ? path.sshIp : await resolveHost(change.ssh.host)
   await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes, reserveBytes })
+  if (probe !== undefined) await notePathProbe(schedule, path.id, foundBy(probe))
 }
 
 /** Proves again what adding the path proved. */
 export async function testPath(path: PathDescription, config: Config): Promise<Probe> {
   await actAsOwner(path)
   return await withPath(path, config, (store) => store.probe())
+}
+
+/** As testPath, and keeps what was found, also when it rejects, for whoever monitors the path. */
+export async function testKnownPath(
+  schedule: Schedule,
+  path: ArchivePath,
+  config: Config,
+): Promise<Probe> {
+  try {
+    const probe = await testPath(path, config)
+    await notePathProbe(schedule, path.id, foundBy(probe))
+    return probe
+  } catch (error) {
+    if (error instanceof PgarchError) {
+      const unknown = { freeBytes: null, sizeBytes: null }
+      await notePathProbe(schedule, path.id, { error: error.message, ...unknown })
+    }
+    throw error
+  }
 }
 
 const claimAfterProbe: Parameters<typeof withPath<Probe>>[2] = async (store) => {

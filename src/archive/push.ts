@@ -1,7 +1,10 @@
 import type { Config } from '../config.ts'
+import { describeError, PgarchError } from '../errors.ts'
+import { log } from '../log.ts'
+import { writePushFailure } from '../postgres/push-failure.ts'
 import { archiveFile, type ReadyFile } from './archive-file.ts'
 import { drainSome } from './drain.ts'
-import { withArchiver } from './identify.ts'
+import { type Archiver, withArchiver } from './identify.ts'
 import { readMarker } from './marker.ts'
 import { startWorker } from './worker-start.ts'
 
@@ -22,6 +25,23 @@ export async function push(request: PushRequest, config: Config): Promise<void> 
       return
     }
     await startWorker(archiver, request.walName)
-    if ((await archiveFile(archiver, request)) === 'on a path') await drainSome(archiver)
+    const archived = await archiveFile(archiver, request).catch(async (error: unknown) => {
+      await noteFailure(archiver, request, error)
+      throw error
+    })
+    if (archived === 'on a path') await drainSome(archiver)
+  })
+}
+
+/** For "pgarch check". Never rejects: the server's log has it too. */
+async function noteFailure(
+  { stateDirectory }: Archiver,
+  { walName }: ReadyFile,
+  error: unknown,
+): Promise<void> {
+  const hint = error instanceof PgarchError ? (error.hint ?? null) : null
+  const failure = { walName, time: new Date(), reason: describeError(error), hint }
+  await writePushFailure(stateDirectory, failure).catch((thrown: unknown) => {
+    log.warning(`could not note the failure: ${describeError(thrown)}`)
   })
 }

@@ -13,6 +13,7 @@ import {
   type ClusterProperties,
   createCluster,
   listClustersByIdentifier,
+  noteServer,
   succeedCluster,
 } from '../schedule/clusters.ts'
 import type { Schedule } from '../schedule/connect.ts'
@@ -22,6 +23,7 @@ import { findOthersAtWork, findPredecessor } from './predecessor.ts'
 import { type Production, withProduction } from './production-server.ts'
 import { deliverBeforeLeaving } from './record.ts'
 import { type Decision, decideRegistration, type KnownCluster } from './registration.ts'
+import { readArchiveTimeout } from './server-settings.ts'
 
 export interface RegisterRequest {
   readonly pgdata: string
@@ -66,6 +68,8 @@ export async function register(
         const place = { dataDirectory, stateDirectory, production }
         const registration = await registerAt(place, request, config, schedule)
         await afterwards(registration, production)
+        // They may have been set just now.
+        await tellServerSettings(schedule, registration.member, production)
       })
     },
     'admin',
@@ -189,6 +193,17 @@ async function currentMembership(
 ): Promise<KnownCluster | undefined> {
   if (present?.systemIdentifier !== systemIdentifier) return undefined
   return await findMember(schedule, present)
+}
+
+/** A standby's own settings count when it becomes a primary, and is registered again. */
+async function tellServerSettings(
+  schedule: Schedule,
+  { fingerprint }: Member,
+  production: Production | undefined,
+): Promise<void> {
+  if (production === undefined || production.state.inRecovery) return
+  const archiveTimeoutSeconds = await readArchiveTimeout(production.connection)
+  await noteServer(schedule, fingerprint, { archiveTimeoutSeconds })
 }
 
 /** False where it must follow later: offline, or on a standby whose primary has none yet. */

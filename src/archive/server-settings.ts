@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PgarchError } from '../errors.ts'
 import { ask, type Connection } from '../postgres/production.ts'
 
@@ -78,8 +79,30 @@ export async function applySettings(
       warnings.push(`${name} takes effect at the next restart of the server`)
     }
   }
-  await ask(connection, 'reload the settings', 'select pg_reload_conf()')
+  await reload(connection)
   return warnings
+}
+
+/** Resolves once the settings that can be are in effect for this connection, or after some seconds. */
+async function reload(connection: Connection): Promise<void> {
+  const loaded = async () => {
+    const [row] = await ask(
+      connection,
+      'read the settings',
+      'select pg_conf_load_time()::text as at',
+    )
+    return row?.at
+  }
+  const before = await loaded()
+  await ask(connection, 'reload the settings', 'select pg_reload_conf()')
+  for (let tries = 0; tries < 50 && (await loaded()) === before; tries++) await sleep(100)
+}
+
+/** Seconds; 0: off. */
+export async function readArchiveTimeout(connection: Connection): Promise<number> {
+  const sql = "select setting::int as seconds from pg_settings where name = 'archive_timeout'"
+  const [row] = await ask(connection, 'read archive_timeout', sql)
+  return Number(row?.seconds)
 }
 
 /** What pg_settings shows where nobody has set anything that could be missed. */

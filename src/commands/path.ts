@@ -188,10 +188,10 @@ async function setActive(name: string, active: boolean, command: Command): Promi
 }
 
 async function test(name: string, _options: object, command: Command): Promise<void> {
-  const { testPath } = await import('../archive/paths.ts')
+  const { testKnownPath } = await import('../archive/paths.ts')
   const { requirePath } = await import('../schedule/paths.ts')
   const probe = await asAdmin(command, async (schedule, config) =>
-    testPath(await requirePath(schedule, name), config),
+    testKnownPath(schedule, await requirePath(schedule, name), config),
   )
   const { printLine } = await import('../print.ts')
   printLine(`Path "${name}" is fit: ${await describeProbe(probe)}.`)

@@ -185,6 +185,20 @@ export async function renameCluster(
   ])
 }
 
+/** Keeps what the cluster's server was found to be set to, for whoever monitors. */
+export async function noteServer(
+  schedule: Schedule,
+  fingerprint: string,
+  { archiveTimeoutSeconds }: { readonly archiveTimeoutSeconds: number },
+): Promise<void> {
+  await schedule.query(
+    `insert into pgarch.arch_db_server (db_id, archive_timeout_seconds) values ($1, $2)
+     on conflict (db_id) do update set
+       archive_timeout_seconds = excluded.archive_timeout_seconds, told_time = now()`,
+    [fingerprint, archiveTimeoutSeconds],
+  )
+}
+
 /** Once this resolves, no more WAL is dropped for a stop that was ended by it. */
 export async function switchCluster(
   schedule: Schedule,

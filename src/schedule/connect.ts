@@ -13,7 +13,7 @@ import { scheduleFailure } from './failure.ts'
 export type { Schedule, ScheduleSettings } from './connection.ts'
 
 /** The newest migration that this program was written for. */
-const knownSchemaVersion = 7
+const knownSchemaVersion = 8
 
 /**
  * Connects to the first host that answers and has the wanted session attributes, checks that schema

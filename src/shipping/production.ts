@@ -1,10 +1,7 @@
-import { stat } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
-import { PgarchError } from '../errors.ts'
 import type { DataDirectory } from '../postgres/data-directory.ts'
-import { readLife } from '../postgres/life.ts'
-import { ask, connectToProduction, readServerState } from '../postgres/production.ts'
+import { connectToOwnServer, endConnection } from '../postgres/own-server.ts'
+import { ask } from '../postgres/production.ts'
 import { parseLsn } from '../wal/lsn.ts'
 import { parseWalName } from '../wal/names.ts'
 
@@ -24,9 +21,6 @@ export interface Production {
   close(): Promise<void>
 }
 
-/** For a server to hear that the connection ends, in milliseconds. */
-const farewell = 500
-
 /** @param pguser otherwise the operating system user's name */
 export function openProduction(
   dataDirectory: DataDirectory,
@@ -37,12 +31,12 @@ export function openProduction(
   async function close(): Promise<void> {
     const one = connection
     connection = undefined
-    if (one !== undefined) await end(one)
+    if (one !== undefined) await endConnection(one)
   }
 
   return {
     async position() {
-      connection ??= await connect(dataDirectory, pguser)
+      connection ??= (await connectToOwnServer(dataDirectory, pguser)).connection
       try {
         return await readPosition(connection)
       } catch (thrown) {
@@ -52,52 +46,6 @@ export function openProduction(
     },
     close,
   }
-}
-
-async function connect(dataDirectory: DataDirectory, pguser: string | undefined): Promise<Client> {
-  const life = await readLife(dataDirectory.path)
-  if (life?.socketDirectory === undefined) {
-    throw new PgarchError('unreachable', `no server runs on "${dataDirectory.path}"`)
-  }
-  const { socketDirectory, port } = life
-  const user = pguser === undefined ? {} : { user: pguser }
-  const connection = await connectToProduction({ socketDirectory, port, ...user })
-  try {
-    const state = await readServerState(connection)
-    if (state.systemIdentifier !== dataDirectory.systemIdentifier) {
-      throw new PgarchError(
-        'refused',
-        `the server on socket "${socketDirectory}", port ${port}, is not the one of "${dataDirectory.path}"`,
-      )
-    }
-    if (await isElsewhere(state.dataDirectory, dataDirectory.path)) {
-      throw new PgarchError(
-        'unreachable',
-        `no server runs on "${dataDirectory.path}": the one on its socket runs on "${state.dataDirectory}"`,
-      )
-    }
-    return connection
-  } catch (thrown) {
-    await end(connection)
-    throw thrown
-  }
-}
-
-/**
- * A server that crashed leaves postmaster.pid behind, and a copy of it may have taken its socket since. How far
- * that one is says nothing of this pg_wal. A container's path that means nothing here is believed.
- */
-async function isElsewhere(told: string, expected: string): Promise<boolean> {
-  const [there, here] = await Promise.all([stat(told).catch(() => undefined), stat(expected)])
-  return there !== undefined && (there.ino !== here.ino || there.dev !== here.dev)
-}
-
-async function end(client: Client): Promise<void> {
-  const ended = client.end().catch(() => {})
-  await Promise.race([ended, sleep(farewell)])
-  // pg has no public way to drop a connection whose server does not answer.
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
-  connection.stream.destroy()
 }
 
 /**

@@ -1,5 +1,5 @@
+import { isHistory, listReadyFiles } from '../postgres/ready-files.ts'
 import type { Markers } from './markers.ts'
-import { isHistory, listReadyFiles } from './ready-files.ts'
 
 /** How long a failure is a reason to wait: it doubles with every one in a row. Milliseconds. */
 const pause = { first: 1000, longest: 5000 }

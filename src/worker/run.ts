@@ -8,6 +8,7 @@ import type { Config } from '../config.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { takeLock } from '../fs/worker-lock.ts'
 import { collectTroubles, log } from '../log.ts'
+import { isReady, readyName, statusDirectoryOf } from '../postgres/ready-files.ts'
 import { hashOnThread } from '../stores/hash-thread.ts'
 import { watchDirectory } from './bell.ts'
 import { closeInherited } from './descriptors.ts'
@@ -15,7 +16,6 @@ import { type Lifetime, watchLifetime } from './lifetime.ts'
 import { keepLogSmall } from './log-size.ts'
 import { type Markers, openMarkers } from './markers.ts'
 import { type ReadyQueue, readyQueue } from './queue.ts'
-import { isReady, readyName, statusDirectoryOf } from './ready-files.ts'
 
 export interface WorkerRequest {
   readonly dataDirectory: string

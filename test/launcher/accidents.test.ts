@@ -85,6 +85,8 @@ const calls = [
   { title: 'push', words: ['push', `pg_wal/${segment}`, segment], status: 1 },
   { title: 'fetch in recovery', words: ['fetch', segment, 'pg_wal/RECOVERYXLOG'], status: 200 },
   { title: 'fetch on a standby', words: ['fetch', segment, 'pg_wal/RECOVERYXLOG'], status: 75 },
+  { title: 'check', words: ['check'], status: 3 },
+  { title: 'check behind an option', words: ['--config', 'x', 'check', '-w', '5'], status: 3 },
   { title: 'another command', words: ['status'], status: 1 },
 ]
 
@@ -107,6 +109,8 @@ describe.for(shells)('an accident is never an answer, under %s', (shell) => {
       const launched = launch(bench, [...shell], words, { environment })
       expect(launched).toMatchObject({ status, signal: null })
       expect(launched.stderr).toMatch(says)
+      const isCheck = words.includes('check')
+      expect(launched.stdout).toMatch(isCheck ? /^PGARCH UNKNOWN: nothing was looked at: \S/ : /^$/)
     })
   }
 })

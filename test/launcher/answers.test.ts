@@ -55,6 +55,33 @@ describe.for(shells)('what Node.js answers and PostgreSQL hears, under %s', (she
     expect(answer(45, fetch)).toBe(200)
   })
 
+  test.for([
+    [50, 0],
+    [51, 1],
+    [52, 2],
+    [53, 3],
+    [0, 3],
+    [1, 3],
+    [2, 3],
+    [3, 3],
+    [5, 3],
+    [40, 3],
+    [49, 3],
+    [54, 3],
+    [64, 3],
+    [137, 3],
+    [150, 3],
+  ] as const)('check: %i is %i', ([code, status]) => {
+    expect(answer(code, ['check', '-w', '5'])).toBe(status)
+    expect(answer(code, ['--schedule', 'x', 'check'])).toBe(status)
+  })
+
+  test('check looks for a state, and not for an end of recovery or a file that is archived', () => {
+    expect(answer(40, ['check', '--config', 'push'])).toBe(3)
+    expect(answer(50, ['push', 'pg_wal/check', 'check'])).toBe(1)
+    expect(answer(50, ['check', 'pg_wal/RECOVERYXLOG'])).toBe(200)
+  })
+
   test.for([0, 1, 2, 3, 64])('other commands: %i is passed on', (code) => {
     expect(answer(code, ['status'])).toBe(code)
   })

@@ -33,7 +33,9 @@ test('the tarball holds what an installation needs, and nothing else', () => {
   const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
   const kept = files.map((file) => file.replace(/^package\//, '')).sort()
   const shipped = (part: string) =>
-    readdirSync(join(checkout, part)).map((file) => `${part}/${file}`)
+    readdirSync(join(checkout, part), { encoding: 'utf8', recursive: true })
+      .map((file) => `${part}/${file}`)
+      .filter((file) => statSync(join(checkout, file)).isFile())
   const topLevel = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
   const dist = ['THIRD-PARTY.txt', 'main.cjs', 'main.cjs.LEGAL.txt', 'pgarch.cjs']
   const expected = [
@@ -41,7 +43,7 @@ test('the tarball holds what an installation needs, and nothing else', () => {
     'bin/pgarch',
     ...dist.map((file) => `dist/${file}`),
     ...['docs', 'sql'].flatMap(shipped),
-    ...shipped('examples').filter((file) => statSync(join(checkout, file)).isFile()),
+    ...shipped('examples').filter((file) => !file.startsWith('examples/quickstart/')),
   ]
   expect(kept).toEqual(expected.sort())
 })
@@ -61,14 +63,22 @@ test('a copy of the prefix runs at another place, on a host that has no npm', ()
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${version}\n` })
 })
 
-test.for(['push', 'fetch', 'init', 'register', 'path', 'route', 'cluster', 'status', 'log'])(
-  'its `pgarch %s` loads',
-  (command) => {
-    const { stdout, stderr } = run(join(prefix, 'bin', 'pgarch'), [command, '--help'])
-    expect(stdout).toContain(`Usage: pgarch ${command}`)
-    expect(stderr).not.toContain('bug in pgarch')
-  },
-)
+test.for([
+  'push',
+  'fetch',
+  'init',
+  'register',
+  'path',
+  'route',
+  'cluster',
+  'status',
+  'check',
+  'log',
+])('its `pgarch %s` loads', (command) => {
+  const { stdout, stderr } = run(join(prefix, 'bin', 'pgarch'), [command, '--help'])
+  expect(stdout).toContain(`Usage: pgarch ${command}`)
+  expect(stderr).not.toContain('bug in pgarch')
+})
 
 test.for(['push', 'fetch'])('only "pgarch %s --help" succeeds without doing it', (command) => {
   const segment = '000000010000000000000007'

@@ -281,8 +281,11 @@ describe('--apply', () => {
     expect(status).toBe(0)
     expect(stdout).toContain('Settings were applied')
     expect(stderr).toContain('archive_mode takes effect at the next restart')
+    const fingerprint = await fingerprintIn(server)
+    const told = 'select archive_timeout_seconds as s from pgarch.arch_db_server where db_id = $1'
+    expect(await fleet.rows(told, [fingerprint])).toEqual([{ s: 60 }])
     // Its copy has the same system identifier.
-    const restore = `${launcher} fetch %f %p --cluster ${await fingerprintIn(server)}`
+    const restore = `${launcher} fetch %f %p --cluster ${fingerprint}`
     await waitFor('it is reloaded', async () => {
       const [row] = await server.query<{ restore_command: string }>('show restore_command')
       return row?.restore_command === restore

@@ -248,7 +248,7 @@ export function folderForServers(purpose: string): string {
 }
 
 /** Below the kernel's ephemeral ports, so that no outgoing connection takes it in the meantime. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)
     const probe = createServer().listen(port, '127.0.0.1')

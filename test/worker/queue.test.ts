@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import * as files from '../../src/postgres/ready-files.ts'
 import { openMarkers } from '../../src/worker/markers.ts'
 import { readyQueue } from '../../src/worker/queue.ts'
-import * as files from '../../src/worker/ready-files.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
 let folder: ReturnType<typeof temporaryFolder>

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { clusterConcerns } from '../../src/archive/concerns.ts'
-import { shippingLag } from '../../src/archive/shipping-lag.ts'
+import { shippingLag } from '../../src/monitor/shipping-lag.ts'
 import type { ClusterStatus, ShippingStatus } from '../../src/schedule/status.ts'
 
 const time = (seconds: number) => new Date(1_700_000_000_000 + seconds * 1000)
@@ -19,7 +18,16 @@ const shipping: ShippingStatus = {
 function cluster(of: Partial<ShippingStatus> | null, lastWalName: string | null = null) {
   const status: Partial<ClusterStatus> = {
     switch: 'start',
-    route: [{ path: 'berlin', priority: 1, active: true }],
+    route: [
+      {
+        path: 'berlin',
+        priority: 1,
+        active: true,
+        failures: 0,
+        lastFailureTime: null,
+        lastError: null,
+      },
+    ],
     lastWalName,
     walSegmentSize: 16 * 1024 * 1024,
     shipping: of && { ...shipping, ...of },
@@ -41,13 +49,5 @@ describe('how far shipping is behind', () => {
     const lag = shippingLag(status, time(90))
     expect(lag?.bytes).toBe(bytes)
     if (lag !== undefined) expect(lag.milliseconds).toBe(lag.bytes === 0 ? 0 : 90_000)
-  })
-
-  test('a person is told when it lasts, and the shipper has not ended by itself', () => {
-    const behind = { flushLsn: '0/3000200' }
-    expect(clusterConcerns(cluster(behind), time(90))).toEqual(['shipping is 256 bytes behind'])
-    expect(clusterConcerns(cluster(behind), time(30))).toEqual([])
-    expect(clusterConcerns(cluster({ ...behind, ended: true }), time(90))).toEqual([])
-    expect(clusterConcerns(cluster({}), time(90))).toEqual([])
   })
 })

@@ -1,0 +1,127 @@
+import type { Command } from 'commander'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import { checkCluster, lastFile, routeFindings } from '../monitor/cluster-findings.ts'
+import type { Finding } from '../monitor/finding.ts'
+import { checkFleet } from '../monitor/fleet-findings.ts'
+import type { Checked } from '../monitor/measure.ts'
+import { checkPath } from '../monitor/path-findings.ts'
+import { probePaths } from '../monitor/probe.ts'
+import { requireCluster } from '../schedule/clusters.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { type PathHealth, queryDatabaseHealth, queryPathHealth } from '../schedule/health.ts'
+import { requirePathOrLost } from '../schedule/lost-paths.ts'
+import { listPaths } from '../schedule/paths.ts'
+import { queryStatus } from '../schedule/status.ts'
+import type { CheckOptions } from './check.ts'
+import { asAdmin } from './command.ts'
+
+export { clusterMeasures } from '../monitor/cluster-findings.ts'
+export { fleetMeasures } from '../monitor/fleet-findings.ts'
+export { pathMeasures } from '../monitor/path-findings.ts'
+
+/**
+ * What the scheduling database shows of a cluster, a path or the whole fleet. With `probe` the paths are
+ * looked at besides.
+ */
+export function checkCentre(options: CheckOptions, command: Command): Promise<Checked> {
+  return asAdmin(command, async (schedule, config) => {
+    const { cluster, path } = options
+    if (cluster !== undefined) return await ofCluster(schedule, cluster, options, config)
+    if (path !== undefined) return await ofPath(schedule, path, options, config)
+    return await ofFleet(schedule, options, config)
+  })
+}
+
+async function ofCluster(
+  schedule: Schedule,
+  reference: string,
+  options: CheckOptions,
+  config: Config,
+): Promise<Checked> {
+  const { fingerprint } = await requireCluster(schedule, reference)
+  const [status] = await queryStatus(schedule, fingerprint)
+  if (status === undefined) return { findings: [], measures: [] }
+  const { findings, measures } = checkCluster(status)
+  const known = [lastFile(status), ...findings, ...routeFindings(status)]
+  if (!options.probe) return { findings: known, measures }
+  const names = status.route.filter(({ active }) => active).map(({ path }) => path)
+  const remote = (await livingPaths(schedule)).filter(isRemote)
+  const paths = remote.filter(({ name }) => names.includes(name))
+  const looked = await probe(schedule, paths, options, config)
+  const found = looked.paths.flatMap((path) => checkPath(path).findings)
+  return { findings: [...known, ...found, ...looked.missed], measures }
+}
+
+async function ofPath(
+  schedule: Schedule,
+  name: string,
+  options: CheckOptions,
+  config: Config,
+): Promise<Checked> {
+  const { id } = await requirePathOrLost(schedule, name)
+  const known = await queryPathHealth(schedule, id)
+  const looked = await probe(schedule, options.probe ? known : [], options, config)
+  const [health] = options.probe ? looked.paths : known
+  if (health === undefined) return { findings: [], measures: [] }
+  const checked = checkPath(health)
+  const isKnown = checked.measures.some((measure) => measure.name === 'used')
+  if (isKnown || !isSet('used', options)) return checked
+  const used = {
+    ...{ name: 'used', about: `path "${name}"`, text: 'nobody knows how full it is' },
+    hint: 'Look with --probe, or say what it is to hold with "pgarch path set --capacity".',
+  }
+  return { ...checked, measures: [{ ...used, value: Number.NaN, unit: '%' }, ...checked.measures] }
+}
+
+async function ofFleet(
+  schedule: Schedule,
+  options: CheckOptions,
+  config: Config,
+): Promise<Checked> {
+  const clusters = await queryStatus(schedule, null, { atMostLost: 1, inBrief: true })
+  const known = await livingPaths(schedule)
+  const database = await queryDatabaseHealth(schedule)
+  const looked = await probe(schedule, options.probe ? known.filter(isRemote) : [], options, config)
+  const paths = known.map((path) => looked.paths.find(({ id }) => id === path.id) ?? path)
+  const ownAge = isSet('last_file_age', options)
+  const { findings, measures } = checkFleet({ clusters, paths, database }, ownAge)
+  return { findings: [...findings, ...looked.missed], measures }
+}
+
+async function livingPaths(schedule: Schedule): Promise<PathHealth[]> {
+  return (await queryPathHealth(schedule, null)).filter(({ lostTime }) => lostTime === null)
+}
+
+/** A local path is another directory on each host, and perhaps none here: it is looked at by its name alone. */
+function isRemote({ kind }: PathHealth): boolean {
+  return kind === 'sftp'
+}
+
+/** Whether a threshold was given for a kind's main measure. */
+function isSet(name: string, { warning, critical }: CheckOptions): boolean {
+  return [...warning, ...critical].some(
+    (range) => !range.includes('=') || range.startsWith(`${name}=`),
+  )
+}
+
+async function probe(
+  schedule: Schedule,
+  paths: readonly PathHealth[],
+  { timeout }: CheckOptions,
+  config: Config,
+): Promise<{ paths: readonly PathHealth[]; missed: readonly Finding[] }> {
+  if (paths.length === 0) return { paths, missed: [] }
+  const { testPath } = await import('../archive/paths.ts')
+  const places = new Map((await listPaths(schedule)).map((path) => [path.id, path]))
+  const look = async ({ id }: PathHealth) => {
+    const place = places.get(id)
+    if (place === undefined) throw new PgarchError('refused', 'the path was removed')
+    return await testPath(place, config)
+  }
+  const looked = await probePaths(schedule, paths, look, timeout * 800)
+  if (looked.unseen === 0) return { paths: looked.paths, missed: [] }
+  const text = `there was no time to look at ${looked.unseen} of ${paths.length}`
+  const hint = 'Give it more with --timeout.'
+  return { paths: looked.paths, missed: [{ severity: 'unknown', about: 'paths', text, hint }] }
+}

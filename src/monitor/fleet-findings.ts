@@ -1,0 +1,102 @@
+import { counted, prettySpan } from '../amounts.ts'
+import type { DatabaseHealth, PathHealth } from '../schedule/health.ts'
+import type { ClusterStatus } from '../schedule/status.ts'
+import { checkCluster } from './cluster-findings.ts'
+import { checkDatabase } from './database-findings.ts'
+import { type Finding, worstOf } from './finding.ts'
+import { type Checked, judge, type Measure } from './measure.ts'
+import { checkPath, usedShare } from './path-findings.ts'
+
+/** Names of a fleet's measures, the main one first. */
+export const fleetMeasures = [
+  'last_file_age',
+  'clusters',
+  'clusters_critical',
+  'clusters_warning',
+  'conflicts',
+  'local_files',
+  'paths_failing',
+  'used',
+  'connections',
+  'oldest_transaction',
+  'replay_lag',
+  'standby_lag',
+] as const
+
+export interface Fleet {
+  readonly clusters: readonly ClusterStatus[]
+  readonly paths: readonly PathHealth[]
+  readonly database: DatabaseHealth
+}
+
+/**
+ * All that needs attention anywhere. What is wrong with a path is told of the path alone, and not of
+ * every cluster that would use it.
+ *
+ * @param ownAge somebody set from which age of the last file on a cluster is bad
+ */
+export function checkFleet({ clusters, paths, database }: Fleet, ownAge: boolean): Checked {
+  const checked = clusters.map(checkCluster)
+  const ofClusters = checked.map(({ findings, measures }) => [
+    ...findings,
+    ...measures.filter(({ name }) => !ownAge || name !== 'last_file_age').map(judge),
+  ])
+  const ofPaths = paths.map((path) => {
+    const { findings, measures } = checkPath(path)
+    return [...findings, ...measures.map(judge)]
+  })
+  const own = checkDatabase(database)
+  const oldest = oldestOf(checked)
+  const size = `${counted(clusters.length, 'cluster')} and ${counted(paths.length, 'path')}`
+  const text = oldest === undefined ? size : `${size}; ${oldest.text}`
+  const summary: Finding = { severity: 'ok', about: '', text }
+  const bad = [...ofClusters, ...ofPaths].flat().filter(({ severity }) => severity !== 'ok')
+  const states = ofClusters.map(worstOf)
+  const counts = {
+    clusters: clusters.length,
+    clusters_critical: states.filter((state) => state === 'critical').length,
+    clusters_warning: states.filter((state) => state === 'warning').length,
+    conflicts: sum(clusters.map(({ openConflicts }) => openConflicts)),
+    local_files: sum(clusters.map(({ localFiles }) => localFiles)),
+    paths_failing: ofPaths.filter((found) => worstOf(found) === 'critical').length,
+  }
+  return {
+    findings: [summary, ...bad, ...own.findings],
+    measures: [
+      ...(oldest === undefined ? [] : [oldest]),
+      ...Object.entries(counts).map(([name, value]): Measure => {
+        const text = `${value} ${name.replace('_', ' ')}`
+        return { name, value, text, about: 'fleet', unit: '', min: 0 }
+      }),
+      ...fullest(paths),
+      ...own.measures,
+    ],
+  }
+}
+
+/** Without limits: each cluster was judged by its own. */
+function oldestOf(checked: readonly Checked[]): Measure | undefined {
+  const ages = checked.flatMap(({ measures }) =>
+    measures.filter(({ name }) => name === 'last_file_age'),
+  )
+  const [first, ...others] = ages
+  if (first === undefined) return undefined
+  const oldest = others.reduce((one, other) => (other.value > one.value ? other : one), first)
+  const { warning: _, critical: __, ...measure } = oldest
+  const text = `oldest last file: ${oldest.about}, ${prettySpan(oldest.value * 1000)} ago`
+  return { ...measure, about: 'fleet', text }
+}
+
+/** Without limits, too. */
+function fullest(paths: readonly PathHealth[]): Measure[] {
+  const shares = paths.map((path) => ({ name: path.name, share: usedShare(path) ?? -1 }))
+  const most = Math.max(...shares.map(({ share }) => share), -1)
+  const full = shares.find(({ share }) => share === most)
+  if (full === undefined || most < 0) return []
+  const text = `path "${full.name}" is the fullest, ${Math.round(most * 100)} % used`
+  return [{ name: 'used', about: 'fleet', text, value: most * 100, unit: '%', min: 0, max: 100 }]
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((one, other) => one + other, 0)
+}
