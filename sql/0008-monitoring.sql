@@ -77,7 +77,10 @@ create table pgarch.arch_path_probe (
   error text,
   -- of the path's file system; null: it never told
   free_bytes bigint,
-  size_bytes bigint
+  size_bytes bigint,
+  -- when it did, and what lay there by arch_path_use
+  space_time timestamptz,
+  space_stored_bytes bigint
 ) with (fillfactor = 50);
 
 -- What a cluster's server was set to when a host of it was registered last. A table of its own: another
@@ -246,12 +249,19 @@ create trigger count_gone_copies after delete on pgarch.arch_copy
 create function pgarch.note_probe(path_id int, error text, free_bytes bigint, size_bytes bigint)
 returns void
 language sql security definer set search_path = pg_catalog, pgarch, pg_temp as $$
-  insert into arch_path_probe as p (path_id, probe_time, error, free_bytes, size_bytes)
-  values ($1, now(), $2, $3, $4)
+  insert into arch_path_probe as p (path_id, probe_time, error, free_bytes, size_bytes,
+                                    space_time, space_stored_bytes)
+  select $1, now(), $2, $3, $4, now(), (select coalesce(sum(u.stored_bytes), 0)
+                                        from arch_path_use u where u.path_id = $1)
   on conflict (path_id) do update set
-    probe_time = excluded.probe_time, error = excluded.error,
-    free_bytes = coalesce(excluded.free_bytes, p.free_bytes),
-    size_bytes = coalesce(excluded.size_bytes, p.size_bytes)
+    (probe_time, error, free_bytes, size_bytes, space_time, space_stored_bytes) = (
+      select excluded.probe_time, excluded.error, s.*
+      from (select excluded.free_bytes, excluded.size_bytes, excluded.space_time,
+                   excluded.space_stored_bytes
+            where excluded.free_bytes is not null
+            union all
+            select p.free_bytes, p.size_bytes, p.space_time, p.space_stored_bytes
+            where excluded.free_bytes is null) s)
 $$;
 
 grant select on pgarch.arch_path_use, pgarch.arch_path_status, pgarch.arch_daily,

@@ -57,7 +57,9 @@ export function declare(program: Command, act: Act): void {
     .action(act((name: string, _: object, command: Command) => setActive(name, false, command)))
   path
     .command('test')
-    .description('prove again that a path is fit, from this host')
+    .description(
+      'prove again that a path is fit, from this host, and keep what was found for check',
+    )
     .argument('<name>')
     .action(act(test))
   path

@@ -10,7 +10,8 @@ export const pathMeasures = ['used', 'free', 'files', 'stored', 'failing_cluster
 /** What is known of a path: by the tries of all clusters, and by whoever looked at it last. */
 export function checkPath(path: PathHealth): Checked {
   const about = `path "${path.name}"`
-  const { files, storedBytes, failingClusters, freeBytes, sizeBytes, lostTime } = path
+  const { files, storedBytes, failingClusters, sizeBytes, lostTime } = path
+  const free = freeNow(path)
   const space = spaceOf(path)
   const findings = [place(path), wrong(path), full(path)].filter((found) => found !== undefined)
   const common = { about, text: space, min: 0 }
@@ -22,9 +23,9 @@ export function checkPath(path: PathHealth): Checked {
       ...{ name: 'failing_clusters', value: failingClusters, unit: '' },
     },
   ]
-  if (freeBytes !== null) {
+  if (free !== undefined) {
     const max = sizeBytes === null ? {} : { max: sizeBytes }
-    measures.unshift({ ...common, name: 'free', value: freeBytes, unit: 'B', ...max })
+    measures.unshift({ ...common, name: 'free', value: free, unit: 'B', ...max })
   }
   const used = usedShare(path)
   if (used !== undefined && lostTime === null) {
@@ -45,12 +46,20 @@ export function pathFindings(path: PathHealth): Finding[] {
 
 /** Of its file system, or of what it is meant to hold, whichever is nearer its end; 1 is all. */
 export function usedShare(path: PathHealth): number | undefined {
-  const { freeBytes, sizeBytes, storedBytes, capacityBytes } = path
+  const { sizeBytes, storedBytes, capacityBytes } = path
+  const free = freeNow(path)
   const shares = [
-    freeBytes !== null && sizeBytes ? 1 - freeBytes / sizeBytes : undefined,
+    free !== undefined && sizeBytes ? 1 - free / sizeBytes : undefined,
     capacityBytes ? storedBytes / capacityBytes : undefined,
   ].filter((share) => share !== undefined)
   return shares.length === 0 ? undefined : Math.max(...shares)
+}
+
+/** What its file system told last, less what was stored since; bytes. Others may use it, too. */
+function freeNow({ freeBytes, sizeBytes, storedSince }: PathHealth): number | undefined {
+  if (freeBytes === null) return undefined
+  const most = sizeBytes ?? Number.POSITIVE_INFINITY
+  return Math.min(Math.max(freeBytes - (storedSince ?? 0), 0), most)
 }
 
 /** What was learnt last: that a file was stored, that one was not, or what somebody found. */
@@ -106,18 +115,24 @@ export function withoutPath(error: string | null, name: string): string {
 }
 
 /** A push passes it over then. */
-function full({ freeBytes, reserveBytes, probeTime, lostTime }: PathHealth): Found | undefined {
-  if (lostTime !== null || freeBytes === null || freeBytes >= reserveBytes) return undefined
-  const text = `${prettySize(freeBytes)} are free, less than its reserve of ${prettySize(reserveBytes)}, as of ${prettyTime(probeTime)}`
-  return { severity: 'critical', text, hint: 'No file goes there until there is more.' }
+function full(path: PathHealth): Found | undefined {
+  const { reserveBytes, lostTime } = path
+  const free = freeNow(path)
+  if (lostTime !== null || free === undefined || free >= reserveBytes) return undefined
+  const text = `${prettySize(free)} are free, less than its reserve of ${prettySize(reserveBytes)}`
+  const hint = 'No file goes there until there is more. "pgarch path test" looks how much there is.'
+  return { severity: 'critical', text, hint }
 }
 
 function spaceOf(path: PathHealth): string {
-  const { files, storedBytes, capacityBytes, freeBytes, sizeBytes, probeTime } = path
-  const stored = `${counted(files, 'file')} of ${prettySize(storedBytes)}`
-  const meant =
-    capacityBytes === null ? stored : `${stored}, and is to hold ${prettySize(capacityBytes)}`
-  if (freeBytes === null) return `holds ${meant}`
-  const free = `${prettySize(freeBytes)} of ${prettySize(sizeBytes)} were free at ${prettyTime(probeTime)}`
-  return `holds ${meant}; ${free}`
+  const { files, storedBytes, capacityBytes, sizeBytes, spaceTime } = path
+  const free = freeNow(path)
+  const texts = [`holds ${counted(files, 'file')} of ${prettySize(storedBytes)}`]
+  if (capacityBytes !== null) texts.push(`is to hold ${prettySize(capacityBytes)}`)
+  if (free !== undefined) {
+    const told = `as it told at ${prettyTime(spaceTime)}`
+    const since = path.storedSince ? `${told}, and by what was stored since` : told
+    texts.push(`${prettySize(free)} of ${prettySize(sizeBytes)} are free, ${since}`)
+  }
+  return texts.join('; ')
 }

@@ -55,12 +55,9 @@ export async function probePaths(
   return { paths: looked, unseen }
 }
 
-function withFound(path: PathHealth, { error, freeBytes, sizeBytes }: PathFound): PathHealth {
-  return {
-    ...path,
-    probeTime: path.asOf,
-    probeError: error,
-    freeBytes: freeBytes ?? path.freeBytes,
-    sizeBytes: sizeBytes ?? path.sizeBytes,
-  }
+function withFound(path: PathHealth, found: PathFound): PathHealth {
+  const looked = { ...path, probeTime: path.asOf, probeError: found.error }
+  if (found.freeBytes === null) return looked
+  const { freeBytes, sizeBytes } = found
+  return { ...looked, freeBytes, sizeBytes, spaceTime: path.asOf, storedSince: 0 }
 }

@@ -27,9 +27,12 @@ export interface PathHealth {
   /** Somebody looked last, and found this wrong; null: never, or nothing. */
   readonly probeTime: Date | null
   readonly probeError: string | null
-  /** Of its file system, as told at a probe; bytes. null: never told. */
+  /** Of its file system, as it told last; bytes. null: it never did. */
   readonly freeBytes: number | null
   readonly sizeBytes: number | null
+  readonly spaceTime: Date | null
+  /** What was stored there after that, without what was removed; bytes. */
+  readonly storedSince: number | null
   /** When this was so, by the scheduling database's clock. */
   readonly asOf: Date
 }
@@ -44,7 +47,11 @@ export function queryPathHealth(schedule: Schedule, id: number | null): Promise<
             s.last_stored_time as "lastStoredTime", s.last_failure_time as "lastFailureTime",
             s.last_error as "lastError", coalesce(s.failing, 0) as "failingClusters",
             b.probe_time as "probeTime", b.error as "probeError", b.free_bytes as "freeBytes",
-            b.size_bytes as "sizeBytes", now() as "asOf"
+            b.size_bytes as "sizeBytes",
+            case when b.free_bytes is not null then b.space_time end as "spaceTime",
+            case when b.free_bytes is not null
+                 then (coalesce(u.stored_bytes, 0) - b.space_stored_bytes)::bigint
+            end as "storedSince", now() as "asOf"
      from pgarch.arch_path_info p
      left join pgarch.arch_path_probe b on b.path_id = p.id
      left join (select m.path_id, count(*) as clusters

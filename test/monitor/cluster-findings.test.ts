@@ -82,6 +82,12 @@ test.each<Case>([
   ['a pause', { switch: 'pause' }, 'warning', 'paused'],
   ['no route', { activePaths: 0 }, 'critical', 'no active path'],
   ['all fails', failing, 'critical', '2 failed tries: path "berlin": no space'],
+  [
+    'all fails, which is not told again of each path',
+    { ...failing, route: [{ ...berlin, ...failing }] },
+    'critical',
+    '2 failed tries: path "berlin": no space',
+  ],
   ['all fails, and a local archive takes it', { ...failing, localFiles: 2 }, 'warning'],
   ['a local archive', { localFiles: 1 }, 'warning', '1 file only in a local archive'],
   [

@@ -51,6 +51,7 @@ function path(name: string, changes: Partial<PathHealth> = {}): PathHealth {
     ...{ files: 1, storedBytes: 1, capacityBytes: null, reserveBytes: 0, failingClusters: 0 },
     ...{ lastStoredTime: ago(5), lastFailureTime: null, lastError: null },
     ...{ probeTime: null, probeError: null, freeBytes: null, sizeBytes: null },
+    ...{ spaceTime: null, storedSince: null },
     ...changes,
   }
 }

@@ -25,10 +25,15 @@ const well: PathHealth = {
   probeError: null,
   freeBytes: null,
   sizeBytes: null,
+  spaceTime: null,
+  storedSince: null,
   asOf: ago(0),
 }
 const failed = { lastFailureTime: ago(10), lastError: 'no space', failingClusters: 3 }
-const room = { probeTime: ago(100), freeBytes: 500, sizeBytes: 1000 }
+const room = {
+  ...{ probeTime: ago(100), freeBytes: 500, sizeBytes: 1000 },
+  ...{ spaceTime: ago(100), storedSince: 0 },
+}
 
 type Case = [string, Partial<PathHealth>, string, unknown?]
 
@@ -73,6 +78,13 @@ test.each<Case>([
     'critical',
     expect.stringMatching(/^49 bytes are free, less than its reserve of 50 bytes/),
   ],
+  [
+    'it filled since somebody looked',
+    { ...room, storedSince: 401 },
+    'warning',
+    expect.stringMatching(/; 99 bytes of 1000 bytes are free, .*, and by what was stored since$/),
+  ],
+  ['more was stored than there was room', { ...room, storedSince: 501 }, 'critical'],
   ['what it is to hold fills', { ...room, capacityBytes: 850 }, 'warning'],
   ['what it is to hold is reached', { capacityBytes: 800 }, 'critical'],
 ])('%s', (_, changes, severity, text) => {
@@ -88,6 +100,8 @@ test('how full it is, where somebody knows', () => {
   expect(used({})).toBeUndefined()
   expect(used({ freeBytes: 500 })).toBeUndefined()
   expect(used(room)).toBe(50)
+  expect(used({ ...room, storedSince: 100 })).toBe(60)
+  expect(used({ ...room, storedSince: -600 })).toBe(0)
   expect(used({ ...room, capacityBytes: 1000 })).toBe(80)
   expect(used({ ...room, freeBytes: 100, capacityBytes: 1000 })).toBe(90)
 })

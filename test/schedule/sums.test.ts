@@ -257,18 +257,29 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
     expect(await uses()).toHaveLength(2)
   })
 
-  test('what was found at a path is noted, and goes with it when it is removed', async () => {
-    const path = await addPath(schedule, `bare${number}`, [])
-    const note = (error: string | null, freeBytes: number | null) =>
+  test('what was found at a path is noted, and what was stored since; it goes with the path', async () => {
+    const note = (path: number, error: string | null, freeBytes: number | null) =>
       schedule.asAdmin(async (s) => {
         await s.query('set role pgarch_monitor')
         await notePathProbe(s, path, { error, freeBytes, sizeBytes: freeBytes && 100 })
       })
-    await note(null, 40)
-    expect(await pathOf(path)).toMatchObject({ probeError: null, freeBytes: 40, sizeBytes: 100 })
-    await note('it is gone', null)
-    const gone = { probeError: 'it is gone', probeTime: expect.any(Date) }
-    expect(await pathOf(path)).toMatchObject({ ...gone, freeBytes: 40, sizeBytes: 100 })
+    await tell('at once', [eventOf(segment(1), first, { storedBytes: 10 })])
+    await note(first, 'it is gone', null)
+    const unknown = { freeBytes: null, sizeBytes: null, spaceTime: null, storedSince: null }
+    expect(await pathOf(first)).toMatchObject({ probeError: 'it is gone', ...unknown })
+    await note(first, null, 40)
+    const room = { freeBytes: 40, sizeBytes: 100, spaceTime: expect.any(Date) }
+    expect(await pathOf(first)).toMatchObject({ probeError: null, ...room, storedSince: 0 })
+    await tell('at once', [eventOf(segment(2), first, { storedBytes: 7 })])
+    await note(first, 'it is gone', null)
+    const later = await pathOf(first)
+    expect(later).toMatchObject({ probeError: 'it is gone', ...room, storedSince: 7 })
+    expect(later?.probeTime?.getTime()).toBeGreaterThan(later?.spaceTime?.getTime() ?? 0)
+    await note(first, null, 33)
+    expect(await pathOf(first)).toMatchObject({ freeBytes: 33, storedSince: 0 })
+
+    const path = await addPath(schedule, `bare${number}`, [])
+    await note(path, null, 40)
     await schedule.asAdmin((s) => removePath(s, path))
     expect(await pathOf(path)).toBeUndefined()
   })
