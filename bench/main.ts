@@ -1,6 +1,7 @@
 /** Runs a bench by its name: `npm run bench push`. bench/README.md says what is measured, and how. */
 const benches: Readonly<Record<string, () => Promise<{ run(words: string[]): Promise<void> }>>> = {
   fetch: () => import('./fetch.ts'),
+  fleet: () => import('./fleet.ts'),
   push: () => import('./push.ts'),
   start: () => import('./start.ts'),
   wait: () => import('./wait.ts'),

@@ -20,6 +20,7 @@ const commands = {
   schedule: () => import('./commands/schedule.ts'),
   status: () => import('./commands/status.ts'),
   check: () => import('./commands/check.ts'),
+  report: () => import('./commands/report.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
   ship: () => import('./commands/ship.ts'),

@@ -41,16 +41,21 @@ const millisecondsIn: Readonly<Record<string, number>> = {
 /** Node.js' timers take no more, and would end at once; 24 days and 20 hours. */
 const longestTimer = 2 ** 31 - 1
 
-/** A time with one of PostgreSQL's units, such as `10s` or `10 min`, to milliseconds. */
+/** A time with one of PostgreSQL's units, such as `10s` or `10 min`, to milliseconds; for a timer. */
 export function duration(value: unknown): number {
+  const milliseconds = anyDuration(value)
+  if (milliseconds <= longestTimer) return milliseconds
+  throw new Error(`"${value}" is too long a time: at most 24d are possible`)
+}
+
+/** The same, however long it is. */
+export function anyDuration(value: unknown): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)$/.exec(String(value).trim())
   const factor = millisecondsIn[match?.[2] ?? '']
   if (match === null || factor === undefined) {
     throw new Error(`"${value}" is not a time: give a number and a unit of ms, s, min, h or d`)
   }
-  const milliseconds = Math.round(Number(match[1]) * factor)
-  if (milliseconds <= longestTimer) return milliseconds
-  throw new Error(`"${value}" is too long a time: at most 24d are possible`)
+  return Math.round(Number(match[1]) * factor)
 }
 
 const bytesIn: Readonly<Record<string, number>> = {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { duration, size } from '../settings.ts'
+import { anyDuration, duration, size } from '../settings.ts'
 
 /** For options that take a whole number. */
 export function numberBetween(least: number, most: number): (text: string) => number {
@@ -35,16 +35,17 @@ export function timeSpan(text: string): number {
 export function pastTime(text: string): Date {
   if (/^\d+(\.\d+)?\s*[a-z]+$/.test(text)) {
     try {
-      return new Date(Date.now() - duration(text))
+      return validTime(new Date(Date.now() - anyDuration(text)))
     } catch (error) {
       throw new InvalidArgumentError((error as Error).message)
     }
   }
   // Date takes a date alone for UTC, and no offset without minutes, as PostgreSQL prints it.
   const isDate = /^\d{4}-\d\d-\d\d$/.test(text)
-  const time = new Date(isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00'))
-  if (Number.isNaN(time.getTime())) {
-    throw new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
-  }
-  return time
+  return validTime(new Date(isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00')))
+}
+
+function validTime(time: Date): Date {
+  if (!Number.isNaN(time.getTime())) return time
+  throw new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
 }

@@ -1,11 +1,24 @@
 import type { Schedule } from './connect.ts'
 
 /** Commits when `fn` resolves, rolls back when it rejects. */
-export async function inTransaction<Result>(
+export function inTransaction<Result>(
   schedule: Schedule,
   fn: () => Promise<Result>,
 ): Promise<Result> {
-  await schedule.query('begin')
+  return between(schedule, 'begin', fn)
+}
+
+/** All that `fn` reads is as it was at its first query; it can write nothing. */
+export function inSnapshot<Result>(schedule: Schedule, fn: () => Promise<Result>): Promise<Result> {
+  return between(schedule, 'begin isolation level repeatable read read only', fn)
+}
+
+async function between<Result>(
+  schedule: Schedule,
+  begin: string,
+  fn: () => Promise<Result>,
+): Promise<Result> {
+  await schedule.query(begin)
   try {
     const result = await fn()
     await schedule.query('commit')

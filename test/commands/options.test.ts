@@ -21,6 +21,7 @@ it.each([
   [byteSize, '-1'],
   [pastTime, 'yesterday'],
   [pastTime, '2 weeks'],
+  [pastTime, '999999999999d'],
 ])('%o refuses %j', (parse, text) => {
   expect(() => parse(text)).toThrow(/takes|is not a (time|size)/)
 })
@@ -28,6 +29,7 @@ it.each([
 it('how long ago, and times with and without a zone', () => {
   vi.useFakeTimers({ now: new Date('2026-11-21T12:00:00Z') })
   expect(pastTime('2h').toISOString()).toBe('2026-11-21T10:00:00.000Z')
+  expect(pastTime('365d').toISOString()).toBe('2025-11-21T12:00:00.000Z')
   expect(pastTime('2026-11-21 14:00:00+02').toISOString()).toBe('2026-11-21T12:00:00.000Z')
   expect(pastTime('2026-11-21T14:00:00Z').toISOString()).toBe('2026-11-21T14:00:00.000Z')
   expect(pastTime('2026-11-20')).toEqual(new Date(2026, 10, 20))
