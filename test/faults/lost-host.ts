@@ -6,7 +6,7 @@ import { Client } from 'pg'
 import { parseLsn } from '../../src/wal/lsn.ts'
 import { waitFor } from '../support/fleet.ts'
 import type { Server } from '../support/postgres.ts'
-import { childrenOf, processesIn } from '../support/processes.ts'
+import { childrenOf, kill, processesIn } from '../support/processes.ts'
 import type { RunningShipper } from '../support/shipper.ts'
 import { asUnprivileged } from '../support/unprivileged.ts'
 
@@ -90,16 +90,16 @@ async function run(primary: Server, words: readonly string[]): Promise<void> {
 }
 
 /** A server's processes, to be killed at once: to find them takes a while, in which no writer writes. */
-export function hostOf(primary: Server): { lose(shipper: RunningShipper): number } {
+export function hostOf(primary: Server): { lose(shipper?: RunningShipper): number } {
   const postmaster = primary.pid
   if (postmaster === undefined) throw new Error('the server does not run')
   const processes = [postmaster, ...childrenOf(postmaster)]
   return {
-    /** Kills the shipper too. Returns when that was, by performance.now(). */
+    /** Kills the shipper too, if there is one. Returns when that was, by performance.now(). */
     lose(shipper) {
       const end = performance.now()
       for (const pid of processes) kill(pid)
-      shipper.kill('SIGKILL')
+      shipper?.kill('SIGKILL')
       // A push that was on its way.
       for (const pid of processesIn(primary.dataDirectory)) kill(pid)
       return end
@@ -110,12 +110,4 @@ export function hostOf(primary: Server): { lose(shipper: RunningShipper): number
 /** Takes its WAL away; by its pg_control the tests know whose files are on a path. */
 export function takeDisk({ dataDirectory }: Server): void {
   renameSync(join(dataDirectory, 'pg_wal'), `${dataDirectory}.gone`)
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }

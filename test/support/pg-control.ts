@@ -5,14 +5,17 @@ import type { Server } from './postgres.ts'
 import { asUnprivileged } from './unprivileged.ts'
 
 /**
- * Gives a stopped cluster another system identifier, as pg_upgrade does, and WAL that begins anew.
- * Needs pg_resetwal.
+ * Gives a stopped cluster another system identifier, larger `by` so much, as pg_upgrade does, and WAL
+ * that begins anew. Needs pg_resetwal.
  */
-export function changeSystemIdentifier({ version, dataDirectory }: Server): void {
+export function changeSystemIdentifier(
+  { version, dataDirectory }: Pick<Server, 'version' | 'dataDirectory'>,
+  by = 1n,
+): void {
   const file = join(dataDirectory, 'global/pg_control')
   const control = readFileSync(file)
   const crcOffset = findCrc(control)
-  control.writeBigUInt64LE(control.readBigUInt64LE(0) + 1n, 0)
+  control.writeBigUInt64LE(control.readBigUInt64LE(0) + by, 0)
   control.writeUInt32LE(crc32c(control.subarray(0, crcOffset)), crcOffset)
   writeFileSync(file, control)
   execFileSync(join(version.bin, 'pg_resetwal'), ['-f', '-D', dataDirectory], {

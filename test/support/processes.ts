@@ -25,3 +25,12 @@ export function processesIn(directory: string): number[] {
     }
   })
 }
+
+/** SIGKILL, if there is one and it has not ended. */
+export function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

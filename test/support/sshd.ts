@@ -22,6 +22,8 @@ export interface Sshd {
   stop(): Promise<void>
   /** The machine dies: SIGKILL to the listener and all its sessions, at once. */
   kill(): void
+  /** SIGKILL to its sessions alone; new ones can be had at once. */
+  killSessions(): void
   /** The network is cut, or the machine hangs: nothing answers until `thaw`. */
   freeze(): void
   thaw(): void
@@ -84,6 +86,9 @@ export async function startSshd(options: {
     kill() {
       if (listener?.pid === undefined || !running.delete(listener.pid)) return
       killTree(listener.pid)
+    },
+    killSessions() {
+      for (const pid of tree(listener?.pid).slice(1)) signal(pid, 'SIGKILL')
     },
     async stop() {
       const ended =
