@@ -23,6 +23,7 @@ const commands = {
   report: () => import('./commands/report.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
+  dns: () => import('./commands/dns.ts'),
   ship: () => import('./commands/ship.ts'),
   worker: () => import('./commands/worker.ts'),
   log: () => import('./commands/log.ts'),

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { DeclaredPath } from './declared-paths.ts'
 import { PgarchError } from './errors.ts'
-import { boolean, duration, integer, path, size, text } from './settings.ts'
+import { boolean, domain, duration, integer, path, servers, size, text } from './settings.ts'
 
 /**
  * Every setting: its key in the configuration file, its environment variable, how its value reads,
@@ -10,6 +11,7 @@ import { boolean, duration, integer, path, size, text } from './settings.ts'
  */
 export const settings = {
   scheduleUrl: setting('schedule.url', 'PGARCH_SCHEDULE_URL', text, undefined),
+  scheduleDomain: setting('schedule.domain', 'PGARCH_SCHEDULE_DOMAIN', domain, undefined),
   scheduleTimeout: setting('schedule.timeout', 'PGARCH_SCHEDULE_TIMEOUT', duration, '3s'),
   sshIdentity: setting('ssh.identity', 'PGARCH_SSH_IDENTITY', path, undefined),
   sshConnectTimeout: setting('ssh.connect_timeout', 'PGARCH_SSH_CONNECT_TIMEOUT', duration, '10s'),
@@ -38,6 +40,7 @@ export const settings = {
   workerIdle: setting('worker.idle', 'PGARCH_WORKER_IDLE', duration, '5min'),
   localArchive: setting('local_archive.directory', 'PGARCH_LOCAL_ARCHIVE', path, undefined),
   localReserve: setting('local_archive.reserve', 'PGARCH_LOCAL_RESERVE', size, '1GB'),
+  dnsServers: setting('dns.servers', 'PGARCH_DNS_SERVERS', servers, undefined),
 } as const
 
 /** What a flag, an environment variable and the file were found to say, in that order of rank. */
@@ -46,6 +49,8 @@ export type Config = Readonly<{
 }> & {
   /** Base of all state directories: environment only, because the launcher reads no file. */
   readonly stateDirectory: string
+  /** Where answers about names are kept: nowhere, unless `keepingNames` says it. */
+  readonly nameDirectory: string | undefined
   /** PGARCH_MEMBER: a member.json's path, or its content. */
   readonly member: string | undefined
   /** For a restore while the scheduling database is down, or lost: the file's `[[path]]` tables. */
@@ -81,9 +86,15 @@ export async function loadConfig(
     ...values,
     declaredPaths: await readDeclaredPaths(fromFile.get('path'), file),
     stateDirectory: environment.PGARCH_STATE_DIR || '/var/lib/pgarch',
+    nameDirectory: undefined,
     member: environment.PGARCH_MEMBER || undefined,
     file,
   }) as unknown as Config
+}
+
+/** The same for who works for one data directory, whose state directory is known by now. */
+export function keepingNames(config: Config, stateDirectory: string): Config {
+  return { ...config, nameDirectory: join(stateDirectory, 'names') }
 }
 
 interface Setting<Value> {

@@ -30,7 +30,7 @@ export function keepConnections(
     pathIdle = idle,
   }: { hashing?: Hashing; idle?: number; pathIdle?: number } = {},
 ): Connections {
-  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isLost)
+  const schedule = keep<Schedule>((use) => withScheduling(config, use), idle, isOver)
   const stores = new Map<string, Kept<Store>>()
   return {
     schedule,
@@ -45,7 +45,7 @@ export function keepConnections(
           (one) => withPath(path, config, one, { hashing }),
           pathIdle,
           perPath,
-          isLost,
+          isOver,
         )
       stores.set(key, kept)
       return kept.use(use)
@@ -56,6 +56,6 @@ export function keepConnections(
   }
 }
 
-function isLost(one: Schedule | Store): boolean {
-  return one.isLost
+function isOver(one: Schedule | Store): boolean {
+  return one.isLost || one.hasMoved
 }

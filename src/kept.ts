@@ -22,13 +22,13 @@ interface Opened<Thing> {
 
 /**
  * Keeps what a scope opens, for `idle` milliseconds after its last use. One that failed is retired:
- * whoever comes next gets a new one, and it is closed when its last user is done. One that was lost
- * while nobody used it was no failure of the next user's: that one gets a new one at once.
+ * whoever comes next gets a new one, and it is closed when its last user is done. So is one that is
+ * over, lost or no longer the right one, by the time of the next use: that is no failure of that user's.
  */
 export function keep<Thing>(
   scope: Scope<Thing>,
   idle: number,
-  isLost: (thing: Thing) => boolean = () => false,
+  isOver: (thing: Thing) => boolean = () => false,
 ): Kept<Thing> {
   let current: Opened<Thing> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -42,7 +42,7 @@ export function keep<Thing>(
   return {
     async use(use) {
       clearTimeout(timer)
-      if (current?.opened !== undefined && isLost(current.opened)) retire(current)
+      if (current?.opened !== undefined && isOver(current.opened)) retire(current)
       current ??= open(scope)
       const mine = current
       mine.users++
@@ -76,7 +76,7 @@ export function keepSeveral<Thing>(
   scope: Scope<Thing>,
   idle: number,
   most: number,
-  isLost?: (thing: Thing) => boolean,
+  isOver?: (thing: Thing) => boolean,
 ): Kept<Thing> {
   const all: Kept<Thing>[] = []
   const free: Kept<Thing>[] = []
@@ -87,7 +87,7 @@ export function keepSeveral<Thing>(
     const unused = free.pop()
     if (unused !== undefined) return unused
     if (all.length === most) return await new Promise((resolve) => waiting.push(resolve))
-    const another = keep(scope, idle, isLost)
+    const another = keep(scope, idle, isOver)
     all.push(another)
     return another
   }

@@ -1,3 +1,5 @@
+import { dnsName } from './host-name.ts'
+
 /**
  * How the values of settings read, from the environment (always text) or from TOML. Each returns the
  * value or throws an Error whose message says what was expected.
@@ -12,6 +14,31 @@ export function path(value: unknown): string {
   const given = text(value)
   if (given.startsWith('/')) return given
   throw new Error(`"${given}" is not an absolute path`)
+}
+
+/** Loaded only where it is asked for: every push reads the settings. */
+function isIP(given: string): boolean {
+  return process.getBuiltinModule('node:net').isIP(given) !== 0
+}
+
+/** A DNS domain, in the form in which it is asked for: ASCII, lower case, no dot at its end. */
+export function domain(value: unknown): string {
+  const name = dnsName(text(value))
+  if (name !== undefined && !isIP(name)) return name
+  throw new Error(`"${value}" is not a DNS domain`)
+}
+
+/** DNS servers: a list, or a text with commas, of `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`. */
+export function servers(value: unknown): readonly string[] {
+  const given = Array.isArray(value) ? value.map(text) : text(value).split(',')
+  return given.map((one) => {
+    const server = one.trim()
+    const [, bracketed, plain, port = 53] =
+      /^(?:\[(.*:.*)\]|([^:]*))(?::(\d+))?$/.exec(server) ?? []
+    const isServer = isIP(bracketed ?? plain ?? server) && Number(port) > 0 && Number(port) < 65_536
+    if (isServer) return server
+    throw new Error(`"${server}" is not the address of a DNS server, with or without a port`)
+  })
 }
 
 export function boolean(value: unknown): boolean {

@@ -1,6 +1,4 @@
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
-import { describeError, PgarchError } from './errors.ts'
+import { PgarchError } from './errors.ts'
 
 /** Where an SFTP server is, as `--ssh USER@HOST[:PORT]` says it. */
 export interface SshAddress {
@@ -21,14 +19,4 @@ export function parseSshAddress(text: string): SshAddress {
   throw new PgarchError('usage', `"${text}" is not an SSH address`, {
     hint: 'Write USER@HOST, USER@HOST:PORT, or USER@[IPV6-ADDRESS]:PORT.',
   })
-}
-
-/** The address that the scheduling database keeps beside a name. `unreachable` when there is none. */
-export async function resolveHost(host: string): Promise<string> {
-  if (isIP(host) !== 0) return host
-  try {
-    return (await lookup(host)).address
-  } catch (error) {
-    throw new PgarchError('unreachable', `could not resolve "${host}": ${describeError(error)}`)
-  }
 }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadConfig, settings } from '../src/config.ts'
-import { boolean, duration, integer, path } from '../src/settings.ts'
+import { boolean, domain, duration, integer, path, servers } from '../src/settings.ts'
 import { temporaryFolder } from './support/folder.ts'
 
 const folder = temporaryFolder('config')
@@ -135,6 +135,44 @@ it('whole numbers, truth and absolute paths are told from others', () => {
   expect(() => boolean('yes')).toThrow('neither true nor false')
   expect(path('/etc/key')).toBe('/etc/key')
   expect(() => path('key')).toThrow('not an absolute path')
+})
+
+it.each([
+  ['Example.COM.', 'example.com'],
+  ['bücher.example', 'xn--bcher-kva.example'],
+  ['corp', 'corp'],
+])('the domain %j is asked for as %s', (text, name) => {
+  expect(domain(text)).toBe(name)
+})
+
+it.each(['.', 'a..b', 'a b', 'a/b', 'ü/b', '-a.example', '10.0.0.1', `${'a'.repeat(64)}.example`])(
+  '%j is not a domain',
+  (text) => {
+    expect(() => domain(text)).toThrow(/is not a DNS domain|expected a text/)
+  },
+)
+
+it.each([
+  ['10.0.0.53', ['10.0.0.53']],
+  ['10.0.0.53, 10.0.0.54:5353', ['10.0.0.53', '10.0.0.54:5353']],
+  [
+    ['::1', '[::1]:5353'],
+    ['::1', '[::1]:5353'],
+  ],
+])('the DNS servers %j', (value, list) => {
+  expect(servers(value)).toEqual(list)
+})
+
+it.each([
+  '',
+  'dns.example.com',
+  '10.0.0.53:0',
+  '10.0.0.53:70000',
+  '10.0.0.53,',
+  '[::1',
+  '[10.0.0.53]',
+])('%j is no list of DNS servers', (value) => {
+  expect(() => servers(value)).toThrow(/is not the address of a DNS server|expected a text/)
 })
 
 describe('docs/configuration.md', () => {

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { describeError } from '../errors.ts'
 import { removeUnfinished } from '../fs/durable.ts'
 import { log } from '../log.ts'
@@ -48,10 +48,11 @@ export async function rememberFailures({ rests }: Archiver): Promise<void> {
   })
 }
 
-async function identify(path: string, config: Config): Promise<Archiver> {
-  const { dataDirectory, member } = await openRegistered(path, config.stateDirectory, config.member)
+async function identify(path: string, given: Config): Promise<Archiver> {
+  const { dataDirectory, member } = await openRegistered(path, given.stateDirectory, given.member)
   // A membership from PGARCH_MEMBER may come to a host that has no state directory yet.
-  const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+  const stateDirectory = await createStateDirectory(given.stateDirectory, dataDirectory)
+  const config = keepingNames(given, stateDirectory)
   await removeUnfinished(stateDirectory)
   const rests = await openRests(stateDirectory)
   const means = openMeans(stateDirectory, member, config)

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import type { Config } from '../config.ts'
+import { askAddresses } from '../dns/ask.ts'
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
-import { withPath } from '../resources.ts'
+import { namesOf, withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
 import { foundBy, notePathProbe } from '../schedule/probes.ts'
 import { inTransaction } from '../schedule/transaction.ts'
-import { resolveHost, type SshAddress } from '../ssh-address.ts'
+import type { SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
 import type { PathDescription, Probe, Store } from '../stores/store.ts'
 
@@ -41,9 +43,9 @@ export async function addPath(
 ): Promise<Probe> {
   const { name, root, ssh, capacityBytes, reserveBytes = usualReserveBytes } = request
   requireAbsolute(root)
+  const sshIp = ssh === undefined ? null : await addressSeen(ssh.host, config)
   const hostKey = ssh === undefined ? null : await pinHostKey(ssh, accept, config)
   const place = describePath({ id: 0, uuid: randomUUID(), name, reserveBytes }, root, ssh, hostKey)
-  const sshIp = ssh === undefined ? null : await resolveHost(ssh.host)
   await actAsOwner(place)
   const path = request.adopt ? { ...place, ...(await readClaim(place, config)) } : place
   return await inTransaction(schedule, async () => {
@@ -104,7 +106,7 @@ export async function changePath(
   const probe = pinAnew || root !== path.rootPath ? await testPath(changed, config) : undefined
   const { capacityBytes = path.capacityBytes, name = path.name } = change
   const { reserveBytes = path.reserveBytes } = change
-  const sshIp = change.ssh === undefined ? path.sshIp : await resolveHost(change.ssh.host)
+  const sshIp = change.ssh === undefined ? path.sshIp : await addressSeen(change.ssh.host, config)
   await updatePath(schedule, path.id, { ...changed, name, sshIp, capacityBytes, reserveBytes })
   if (probe !== undefined) await notePathProbe(schedule, path.id, foundBy(probe))
 }
@@ -141,9 +143,17 @@ const claimAfterProbe: Parameters<typeof withPath<Probe>>[2] = async (store) => 
 }
 
 async function pinHostKey(ssh: SshAddress, accept: AcceptHostKey, config: Config): Promise<string> {
-  const presented = await readHostKey({ ...ssh, connectTimeout: config.sshConnectTimeout })
+  const { sshConnectTimeout: connectTimeout } = config
+  const presented = await readHostKey({ ...ssh, connectTimeout, names: namesOf(config) })
   await accept(presented, ssh)
   return presented
+}
+
+/** What the scheduling database notes beside a name; `unreachable` when the name has no address. */
+async function addressSeen(host: string, config: Config): Promise<string | null> {
+  if (isIP(host) !== 0) return host
+  const { addresses } = await askAddresses(host, namesOf(config))
+  return addresses[0] ?? null
 }
 
 function describePath(

@@ -43,6 +43,7 @@ async function run(segment: string, options: CleanupOptions, command: Command): 
   }
   // The server does not know yet where it could restart from.
   if (keptFrom === 'all') return
+  const { keepingNames } = await import('../config.ts')
   const { openStandbyHost, requireMembership } = await import('../restore/standby-host.ts')
   const { cleanUp } = await import('../restore/cleanup.ts')
   const config = await configOf(command)
@@ -53,7 +54,8 @@ async function run(segment: string, options: CleanupOptions, command: Command): 
     allowShared: options.yesSharedArchive === true,
     isDryRun: options.dryRun === true,
   }
-  const removed = await cleanUp(request, requireMembership(host), config)
+  const member = requireMembership(host)
+  const removed = await cleanUp(request, member, keepingNames(config, host.stateDirectory))
   if (!request.isDryRun) return
   const { printLines } = await import('../print.ts')
   if (removed.length > 0) printLines(removed)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { readControlFile } from '../postgres/control-file.ts'
@@ -38,10 +38,11 @@ const pause = { look: 200, progress: 5000 }
  */
 export async function failover(
   request: FailoverRequest,
-  config: Config,
+  given: Config,
   say: (line: string) => void,
 ): Promise<void> {
-  const host = await openStandbyHost(request.pgdata, config)
+  const host = await openStandbyHost(request.pgdata, given)
+  const config = keepingNames(given, host.stateDirectory)
   const { path } = host.dataDirectory
   const life = await requireRecovery(path)
   const hasStandbySignal = await isStandby(path)

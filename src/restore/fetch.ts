@@ -1,5 +1,5 @@
 import { ringsWithin } from '../bell.ts'
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { privateExit } from '../exit-codes.ts'
 import { removeUnfinished } from '../fs/durable.ts'
@@ -24,7 +24,7 @@ const pause = { first: 500, longest: 5000 }
  * Brings back one WAL file: identify, locate, store.get, verify, place. Resolves to the exit code for
  * the launcher; rejects only on what asking again could not change, before anything was asked.
  */
-export async function fetch(request: FetchRequest, config: Config): Promise<number> {
+export async function fetch(request: FetchRequest, given: Config): Promise<number> {
   const walName = parseWalName(request.walName)
   if (walName === undefined) {
     throw new PgarchError('refused', `"${request.walName}" is not the name of a WAL file`, {
@@ -41,9 +41,11 @@ export async function fetch(request: FetchRequest, config: Config): Promise<numb
       'WAL that is nowhere else counts as absent, and recovery ends there.',
     )
   }
-  const target = await identifyTarget(request, config)
+  const target = await identifyTarget(request, given)
+  const { stateDirectory } = target
+  const config = stateDirectory === undefined ? given : keepingNames(given, stateDirectory)
   await removeLeftovers(target.walPath)
-  if (target.stateDirectory !== undefined) await removeUnfinished(target.stateDirectory)
+  if (stateDirectory !== undefined) await removeUnfinished(stateDirectory)
   try {
     const status =
       request.waiting !== undefined && target.role === 'archive-recovery'

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { dataDirectoryOfTarget, openDataDirectory } from '../postgres/data-directory.ts'
 import { type Member, readMember } from '../postgres/member.ts'
@@ -57,7 +57,6 @@ export function membershipOf({ member, cluster }: Target): Member | undefined {
 /** The stage *identify* of a fetch. A membership helps, and is not needed. */
 export async function identifyTarget(request: FetchRequest, config: Config): Promise<Target> {
   const { workingDirectory, clusterName, without, includeShipped } = request
-  const sources = ownSources(config)
   const walPath = resolve(workingDirectory, request.walPath)
   const path = dataDirectoryOfTarget(request.walPath, workingDirectory)
   const role = await recoveryRole({ dataDirectory: path, walPath: request.walPath })
@@ -68,6 +67,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
   if (dataDirectory === undefined) {
     const cluster = { systemIdentifier: null, clusterName, fingerprint: null }
     const unregistered = { stateDirectory: undefined, member: undefined, rests: undefined }
+    const sources = ownSources(config)
     return { role, cluster, walPath, without, includeShipped, sources, ...unregistered }
   }
   const { systemIdentifier } = dataDirectory
@@ -83,7 +83,7 @@ export async function identifyTarget(request: FetchRequest, config: Config): Pro
     walPath,
     without,
     includeShipped,
-    sources,
+    sources: ownSources(isOurs ? keepingNames(config, stateDirectory) : config),
     stateDirectory: isOurs ? stateDirectory : undefined,
     member: isOurs ? member : undefined,
     rests: mayRest ? await openRests(stateDirectory, { longest: longestRest }) : undefined,

@@ -17,6 +17,8 @@ export type SslMode = (typeof sslModes)[number]
 export interface ScheduleAddress {
   /** In the order in which they are tried; a host that begins with `/` is a socket's directory. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
+  /** Its SRV records name the hosts, and `hosts` is empty; undefined: they are those of the URL. */
+  readonly domain: string | undefined
   readonly database: string
   readonly user: string
   readonly password: string | undefined
@@ -54,20 +56,24 @@ const parameters: Record<string, string> = {
 
 /**
  * Reads `postgresql://user:password@host:port,host:port/database?parameter=value` as libpq does
- * (manual, section 34.1.1.2). `operatingSystemUser` is the default user. Rejects with `usage`; no
- * message repeats the URL, because a password may be in it.
+ * (manual, section 34.1.1.2). `operatingSystemUser` is the default user. A URL that names no host takes them from
+ * `domain`, if there is one, before PGHOST. Rejects with `usage`; no message repeats the URL, because a
+ * password may be in it.
  */
 export function parseScheduleAddress(
   url: string,
   environment: Readonly<Record<string, string | undefined>>,
   operatingSystemUser: string,
+  domain?: string,
 ): ScheduleAddress {
   const given = splitUrl(url)
   const value = (name: string) =>
     given.get(name) || environment[parameters[name] ?? ''] || undefined
   const user = value('user') ?? operatingSystemUser
+  const isFound = domain !== undefined && !given.get('host')
   return {
-    hosts: pairHosts(value('host') ?? 'localhost', value('port') ?? '5432'),
+    hosts: isFound ? [] : pairHosts(value('host') ?? 'localhost', value('port') ?? '5432'),
+    domain: isFound ? domain : undefined,
     database: value('dbname') ?? user,
     user,
     password: value('password'),

@@ -9,22 +9,24 @@ import {
   type ScheduleSettings,
 } from './connection.ts'
 import { scheduleFailure } from './failure.ts'
+import { discover, follow, type Place, placesOf } from './places.ts'
 
 export type { Schedule, ScheduleSettings } from './connection.ts'
 
 /** The newest migration that this program was written for. */
-const knownSchemaVersion = 8
+const knownSchemaVersion = 9
 
 /**
- * Connects to the first host that answers and has the wanted session attributes, checks that schema
- * and program fit, calls, and disconnects. Rejects with `unreachable`, `unusable` or `usage`;
- * whatever `fn` throws passes through.
+ * Connects to the first host, by the first of its addresses, that answers and has the wanted session
+ * attributes, checks that schema and program fit, calls, and disconnects. Rejects with `unreachable`,
+ * `unusable` or `usage`; whatever `fn` throws passes through.
  */
 export async function withSchedule<Result>(
   settings: ScheduleSettings,
   fn: (schedule: Schedule) => Promise<Result>,
 ): Promise<Result> {
-  const address = parseScheduleAddress(settings.url, process.env, userInfo().username)
+  const { url, domain } = settings
+  const address = parseScheduleAddress(url, process.env, userInfo().username, domain)
   const connection = await connectToAny(address, settings)
   try {
     if (settings.purpose !== 'init') await requireKnownSchema(connection.schedule)
@@ -41,20 +43,22 @@ async function connectToAny(
   const deadline = performance.now() + settings.timeoutMilliseconds
   const wanted = address.sessionAttributes
   const rounds = wanted === 'prefer-standby' ? (['standby', 'any'] as const) : [wanted]
-  const tries = rounds.flatMap((round) => address.hosts.map((host) => ({ round, host })))
+  const discovery = await discover(address, settings)
+  const hosts = discovery?.services ?? address.hosts
+  const tries = rounds.flatMap((round) => hosts.map((host) => ({ round, host })))
   const failures: PgarchError[] = []
   for (const [index, { round, host }] of tries.entries()) {
     // A host that does not answer leaves the others their share of the time.
-    const share = (deadline - performance.now()) / (tries.length - index)
-    const own = (address.connectTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000
+    const expires = performance.now() + (deadline - performance.now()) / (tries.length - index)
     try {
-      const connection = await connectToHost(address, host, settings, Math.min(share, own))
-      const mismatch = await sessionMismatch(connection.schedule, round).catch((thrown: unknown) =>
-        scheduleFailure(thrown, nameServer(host)),
-      )
-      if (mismatch === undefined) return connection
-      connection.close()
-      failures.push(mismatch)
+      for await (const place of placesOf(host, settings, expires)) {
+        const found = await connectTo(address, { ...host, ...place }, round, settings, expires)
+        if (!(found instanceof PgarchError)) {
+          await follow(found, { ...host, ...place }, discovery, settings)
+          return found
+        }
+        failures.push(found)
+      }
     } catch (thrown) {
       const failure = scheduleFailure(thrown, nameServer(host))
       // As libpq: a host that answers and refuses ends the search; a wrong password stays wrong.
@@ -63,6 +67,30 @@ async function connectToAny(
     }
   }
   throw summarize(failures)
+}
+
+/** Why it is to be looked for elsewhere, where it is. Throws what ends the search. */
+async function connectTo(
+  address: ScheduleAddress,
+  place: Place & { host: string; port: number },
+  wanted: ScheduleAddress['sessionAttributes'],
+  settings: ScheduleSettings,
+  expires: number,
+): Promise<Connection | PgarchError> {
+  const share = (expires - performance.now()) / place.left
+  const own = (address.connectTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000
+  const failed = (thrown: unknown) => scheduleFailure(thrown, nameServer(place))
+  try {
+    const connection = await connectToHost(address, place, settings, Math.min(share, own))
+    const mismatch = await sessionMismatch(connection.schedule, wanted).catch(failed)
+    if (mismatch === undefined) return connection
+    connection.close()
+    return mismatch
+  } catch (thrown) {
+    const failure = failed(thrown)
+    if (failure.failure !== 'unreachable') throw failure
+    return failure
+  }
 }
 
 function summarize(failures: readonly PgarchError[]): PgarchError {

@@ -1,5 +1,7 @@
+import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { Client } from 'pg'
+import type { NameSettings } from '../dns/ask.ts'
 import type { ScheduleAddress } from './address.ts'
 import { scheduleFailure } from './failure.ts'
 import { findPassword } from './password.ts'
@@ -11,6 +13,8 @@ export interface Schedule {
   readonly server: string
   /** The connection has ended, and every query would reject. */
   readonly isLost: boolean
+  /** Its name leads elsewhere by now: what is on its way goes on, what comes next is for another one. */
+  readonly hasMoved: boolean
   /**
    * The rows of one statement; without parameters it may be several statements, and the rows are the
    * last one's. bigint comes as number (sizes, versions and counts fit), numeric as string. Rejects
@@ -24,6 +28,9 @@ export interface Schedule {
 export interface ScheduleSettings {
   /** As libpq understands it. */
   readonly url: string
+  /** Whose SRV records name the hosts when the URL names none. */
+  readonly domain?: string | undefined
+  readonly names?: NameSettings
   /** For connecting, all hosts together, and as an agent for each call; milliseconds. */
   readonly timeoutMilliseconds: number
   readonly applicationName?: string
@@ -34,16 +41,26 @@ export interface ScheduleSettings {
   readonly purpose?: 'agent' | 'admin' | 'init'
 }
 
+/** Where a server is: a host of the URL, or of its domain, and one of that host's addresses. */
+export interface ServerPlace {
+  readonly host: string
+  readonly port: number
+  /** Or the socket's directory. */
+  readonly address: string
+}
+
 /** One that is open, and how to end it. */
 export interface Connection {
   readonly schedule: Schedule
+  /** Begins to look after where its name leads; what `begin` returns ends that with the connection. */
+  follow(begin: (moved: () => void) => () => void): void
   close(): void
 }
 
 /** Rejects with whatever pg, or the socket, threw. */
 export async function connectToHost(
   address: ScheduleAddress,
-  host: { host: string; port: number },
+  host: ServerPlace,
   settings: ScheduleSettings,
   milliseconds: number,
 ): Promise<Connection> {
@@ -65,18 +82,21 @@ export async function connectToHost(
 
 async function makeClient(
   address: ScheduleAddress,
-  host: { host: string; port: number },
+  place: ServerPlace,
   settings: ScheduleSettings,
   ssl: ConnectionOptions | false,
 ): Promise<Client> {
   const { Client, types } = await import('pg')
   const agent = (settings.purpose ?? 'agent') === 'agent'
+  const { host, port } = place
   return new Client({
-    ...host,
-    ssl,
+    host: place.address,
+    port,
+    // The certificate, and the password, are the host's by its name, at whatever address it is.
+    ssl: ssl === false || isIP(host) !== 0 ? ssl : { ...ssl, servername: host },
     user: address.user,
     database: address.database,
-    password: () => findPassword(address, host),
+    password: () => findPassword(address, { host, port }),
     application_name: address.applicationName ?? settings.applicationName ?? 'pgarch',
     ...(address.options !== undefined && { options: address.options }),
     ...(agent && { statement_timeout: settings.timeoutMilliseconds }),
@@ -93,10 +113,16 @@ async function makeClient(
 function makeConnection(client: Client, server: string, settings: ScheduleSettings): Connection {
   const limit = (settings.purpose ?? 'agent') === 'agent' ? settings.timeoutMilliseconds : undefined
   let isLost = false
+  let hasMoved = false
+  const followed: (() => void)[] = []
+  const stopFollowing = () => {
+    for (const end of followed.splice(0)) end()
+  }
   // A connection that breaks rejects the call in flight, or the next one; the event says no more.
   client.on('error', () => {})
   client.on('end', () => {
     isLost = true
+    stopFollowing()
   })
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -118,6 +144,9 @@ function makeConnection(client: Client, server: string, settings: ScheduleSettin
       get isLost() {
         return isLost
       },
+      get hasMoved() {
+        return hasMoved
+      },
       query<Row>(sql: string, parameters: readonly unknown[] = []) {
         // One at a time: a connection takes no second statement while it has one.
         const mine = turn.then(() => run<Row>(sql, parameters))
@@ -128,8 +157,16 @@ function makeConnection(client: Client, server: string, settings: ScheduleSettin
         client.on('notification', heard)
       },
     },
+    follow(begin) {
+      const end = begin(() => {
+        hasMoved = true
+      })
+      if (isLost) end()
+      else followed.push(end)
+    },
     // Not awaited: nothing is left to say, and a server that hangs must not hold us up.
     close() {
+      stopFollowing()
       const ended = client.end().catch(() => {})
       const timer = setTimeout(() => destroySocket(client), 1000).unref()
       ended.finally(() => clearTimeout(timer))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { type Connections, keepConnections } from '../connections.ts'
 import { removeUnfinished } from '../fs/durable.ts'
 import type { DataDirectory } from '../postgres/data-directory.ts'
@@ -32,9 +32,10 @@ const pathIdle = 300_000
 const connectionsPerPath = 2
 
 /** As root it goes on as the data directory's owner. `refused` on a host that is no member. */
-export async function openShipper(path: string, config: Config): Promise<Shipper> {
-  const { dataDirectory, member } = await openRegistered(path, config.stateDirectory, config.member)
-  const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+export async function openShipper(path: string, given: Config): Promise<Shipper> {
+  const { dataDirectory, member } = await openRegistered(path, given.stateDirectory, given.member)
+  const stateDirectory = await createStateDirectory(given.stateDirectory, dataDirectory)
+  const config = keepingNames(given, stateDirectory)
   dropToOwner(dataDirectory)
   await removeUnfinished(stateDirectory)
   return {

@@ -22,6 +22,8 @@ export interface FileAccess {
   readonly keepsOrder: boolean
   /** See Store. */
   readonly isLost: boolean
+  /** See Store. */
+  readonly hasMoved: boolean
   /** lstat(2); 'absent' only for ENOENT. Over SFTP, ENOTDIR and ELOOP cannot be told from it. */
   look(name: string): Promise<Entry | 'absent'>
   /** Those whose name is wanted; without `.` and `..`. */

@@ -41,6 +41,10 @@ export class FileStore implements Store {
     return this.#files.isLost
   }
 
+  get hasMoved(): boolean {
+    return this.#files.hasMoved
+  }
+
   async put(name: string, content: Content, digest: Digest, signal?: AbortSignal) {
     checkName(name)
     const publication = {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import type { NameSettings } from '../dns/ask.ts'
 import { describeError, PgarchError } from '../errors.ts'
+import { reach } from './reach.ts'
 
 /** Types of keys to offer when none is pinned yet, preferred first. */
 const usualAlgorithms = [
@@ -24,17 +26,21 @@ export async function readHostKey(options: {
   host: string
   port: number
   connectTimeout: number
+  names?: NameSettings
 }): Promise<string> {
-  const { host, port, connectTimeout } = options
+  const { host, port, connectTimeout, names = {} } = options
   const { default: ssh2 } = await import('ssh2')
-  const socket = connect({ host, port, noDelay: true })
   const client = new ssh2.Client()
+  let socket: Socket | undefined
   try {
+    const signal = AbortSignal.timeout(connectTimeout)
+    const reached = await reach({ host, port }, names, connectTimeout, signal)
+    socket = reached.socket
     return await new Promise<string>((resolve, reject) => {
       client.on('error', reject)
       client.on('close', () => reject(new Error('connection closed')))
       client.connect({
-        sock: socket,
+        sock: reached.socket,
         username: 'pgarch',
         readyTimeout: connectTimeout,
         algorithms: { serverHostKey: [...usualAlgorithms] },
@@ -52,7 +58,7 @@ export async function readHostKey(options: {
     )
   } finally {
     client.on('error', () => {}) // it was told to refuse the key
-    socket.destroy()
+    socket?.destroy()
   }
 }
 

@@ -13,6 +13,7 @@ const chunkSize = 1024 * 1024
 export class LocalFiles implements FileAccess {
   readonly keepsOrder: boolean = false
   readonly isLost: boolean = false
+  readonly hasMoved: boolean = false
   readonly #path: PathDescription
 
   constructor(path: PathDescription) {

@@ -1,9 +1,11 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { SFTPWrapper } from 'ssh2'
 import SftpClient from 'ssh2-sftp-client'
+import type { NameSettings } from '../dns/ask.ts'
 import { describeError, PgarchError } from '../errors.ts'
 import { algorithmsFor, formatHostKey, hostKeyBytes, hostKeyFingerprint } from './host-key.ts'
 import { findLogins } from './identity.ts'
+import { type Reached, reach } from './reach.ts'
 import type { PathDescription, StoreOptions } from './store.ts'
 
 /** What ssh2 calls back with: an error whose `code` is the server's status, else the answer. */
@@ -19,6 +21,8 @@ export class SftpConnection {
   readonly #socket: Socket
   readonly #sftp: SFTPWrapper
   #lost: PgarchError | undefined
+  #hasMoved = false
+  #stopFollowing = () => {}
 
   private constructor(
     path: PathDescription,
@@ -38,7 +42,8 @@ export class SftpConnection {
   }
 
   /**
-   * Connects, checks the host key, logs in and starts SFTP, all within `connectTimeout`. Rejects with
+   * Connects to one of the host's addresses, checks the host key, logs in and starts SFTP, all within
+   * `connectTimeout`. Rejects with
    * `unreachable`, or with `unusable` when the host key or the login is not accepted.
    */
   static async open(path: PathDescription, options: StoreOptions): Promise<SftpConnection> {
@@ -49,19 +54,25 @@ export class SftpConnection {
         `path "${path.name}" lacks its SSH host, port, user or host key`,
       )
     }
+    const { names = {} } = options
     const logins = await findLogins(path.name, username, options.identity)
-    const socket = connect({ host, port, noDelay: true })
     const silent = () => {}
     const client = new SftpClient(path.name, { error: silent, end: silent, close: silent })
     let refusal: PgarchError | undefined
+    const stop = new AbortController()
     const expired = Promise.withResolvers<never>()
+    expired.promise.catch(silent)
+    stop.signal.addEventListener('abort', () => expired.reject(stop.signal.reason))
     // Rounded, as it may be what is left of another limit.
     const seconds = Math.ceil(options.connectTimeout / 100) / 10
     const timer = setTimeout(
-      () => expired.reject(new Error(`no connection within ${seconds} s`)),
+      () => stop.abort(new Error(`no connection within ${seconds} s`)),
       options.connectTimeout,
     )
+    let socket: Socket | undefined
     try {
+      const reached = await reach({ host, port }, names, options.connectTimeout, stop.signal)
+      socket = reached.socket
       const connecting = client.connect({
         sock: socket,
         username,
@@ -84,9 +95,11 @@ export class SftpConnection {
         },
       })
       const sftp = (await Promise.race([connecting, expired.promise])) as SFTPWrapper
-      return new SftpConnection(path, client, socket, sftp)
+      const connection = new SftpConnection(path, client, socket, sftp)
+      await connection.#follow(reached, host, names)
+      return connection
     } catch (thrown) {
-      socket.destroy()
+      socket?.destroy()
       throw refusal ?? connectFailure(path, thrown)
     } finally {
       clearTimeout(timer)
@@ -95,6 +108,24 @@ export class SftpConnection {
 
   get isLost(): boolean {
     return this.#lost !== undefined
+  }
+
+  get hasMoved(): boolean {
+    return this.#hasMoved
+  }
+
+  /** Of a host with a name: its address worked, and is looked after from now on. */
+  async #follow({ place }: Reached, host: string, names: NameSettings): Promise<void> {
+    if (place === undefined) return
+    const [{ noteWorked }, { followAddress }] = await Promise.all([
+      import('../dns/addresses.ts'),
+      import('../dns/follow.ts'),
+    ])
+    await noteWorked(host, place.address, names)
+    this.#stopFollowing = followAddress({ host, ...place }, names, () => {
+      this.#hasMoved = true
+    })
+    if (this.isLost) this.#stopFollowing()
   }
 
   /**
@@ -125,7 +156,7 @@ export class SftpConnection {
       this.#socket.destroy()
       return
     }
-    this.#lost = this.#lostError('it was closed')
+    this.#lose('it was closed')
     const closed = new Promise((resolve) => this.#socket.once('close', resolve))
     const timer = setTimeout(() => this.#socket.destroy(), 1000)
     this.#client.end().catch(() => {}) // it is the socket that counts
@@ -134,12 +165,12 @@ export class SftpConnection {
   }
 
   #lose(why: string): PgarchError {
-    this.#lost ??= this.#lostError(why)
+    this.#stopFollowing()
+    this.#lost ??= new PgarchError(
+      'unreachable',
+      `path "${this.#path.name}": connection lost: ${why}`,
+    )
     return this.#lost
-  }
-
-  #lostError(why: string): PgarchError {
-    return new PgarchError('unreachable', `path "${this.#path.name}": connection lost: ${why}`)
   }
 }
 

@@ -26,6 +26,10 @@ export class SftpFiles implements FileAccess {
     return this.#connection.isLost
   }
 
+  get hasMoved(): boolean {
+    return this.#connection.hasMoved
+  }
+
   async look(name: string): Promise<Entry | 'absent'> {
     const stats = await this.#unlessAbsent('look at', name, (path) =>
       this.#connection.request<Stats>((sftp, callback) => sftp.lstat(path, callback)),

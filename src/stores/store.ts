@@ -1,3 +1,4 @@
+import type { NameSettings } from '../dns/ask.ts'
 import type { Hashing } from './hashing.ts'
 
 /** One archive path, as a store needs to know it. */
@@ -32,6 +33,8 @@ export interface StoreOptions {
   readonly compressionLevel: number
   /** For files that are got; undefined: where it is asked for. */
   readonly hashing?: Hashing | undefined
+  /** Where the path's host is a name. */
+  readonly names?: NameSettings
 }
 
 /** A WAL file's identity: what its stored file carries in its trailer. */
@@ -94,6 +97,11 @@ export interface Store {
   readonly path: PathDescription
   /** The connection has ended, and every call would reject. */
   readonly isLost: boolean
+  /**
+   * Its host's name leads elsewhere by now: what is on its way goes on, what comes next is for another
+   * connection.
+   */
+  readonly hasMoved: boolean
   /**
    * Resolves once durable. Never replaces: other content under the name rejects with `conflict`,
    * bytes there that do not verify with `damaged`. `already-stored` is judged from the stored bytes.

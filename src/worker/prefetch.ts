@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config.ts'
+import { type Config, keepingNames } from '../config.ts'
 import { keepConnections } from '../connections.ts'
 import { PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
@@ -45,7 +45,7 @@ export interface PrefetchRequest {
  * recovery is over; then nothing is left lying there, and what is still on its way shall end with the
  * process. It can be killed at any time. It never tells a server that something is absent.
  */
-export async function runPrefetch(request: PrefetchRequest, config: Config): Promise<void> {
+export async function runPrefetch(request: PrefetchRequest, given: Config): Promise<void> {
   closeInherited()
   const { walSegmentSize } = request
   const asked = parseWalName(request.asked)
@@ -54,7 +54,8 @@ export async function runPrefetch(request: PrefetchRequest, config: Config): Pro
     throw new PgarchError('usage', `${what} is not a segment to fetch ahead of`)
   }
   const dataDirectory = await openDataDirectory(request.dataDirectory)
-  const stateDirectory = await createStateDirectory(config.stateDirectory, dataDirectory)
+  const stateDirectory = await createStateDirectory(given.stateDirectory, dataDirectory)
+  const config = keepingNames(given, stateDirectory)
   const lifetime = await watchLifetime({ dataDirectory, stateDirectory, config }, () =>
     isInRecovery(dataDirectory.path),
   )

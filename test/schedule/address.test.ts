@@ -159,3 +159,25 @@ test.each([
   expect(text).toContain(message)
   expect(`${text}${hint}${cause}`).not.toContain('secret')
 })
+
+describe('a domain whose records name the hosts', () => {
+  const parseIn = (url: string, environment: Record<string, string> = {}) =>
+    parseScheduleAddress(url, environment, 'me', 'example.com')
+
+  test.each(['postgresql://', 'postgresql://agent@/pgarch', 'postgresql://agent@:6000/pgarch'])(
+    'stands in where %s names none, before PGHOST',
+    (url) => {
+      const address = parseIn(url, { PGHOST: 'other', PGPORT: '6000' })
+      expect(address).toMatchObject({ hosts: [], domain: 'example.com' })
+    },
+  )
+
+  test.each(['postgresql://db/', 'postgresql:///pgarch?host=db', 'postgresql://db,/'])(
+    'does not count where %s names one',
+    (url) => {
+      const { hosts, domain } = parseIn(url)
+      expect(hosts[0]).toEqual({ host: 'db', port: 5432 })
+      expect(domain).toBeUndefined()
+    },
+  )
+})

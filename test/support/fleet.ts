@@ -19,6 +19,8 @@ export interface Finished {
 export interface PathOptions {
   readonly root?: string
   readonly sshd?: Sshd
+  /** The name of its server; otherwise its address. */
+  readonly host?: string
   /** Bytes that push leaves free there; otherwise the usual ones. */
   readonly reserve?: number
 }
@@ -111,11 +113,14 @@ export async function startFleet(
       if (status !== 0) throw new Error(`pgarch ${words.join(' ')}: ${status}\n${stdout}${stderr}`)
       return stdout
     },
-    async addPath(name, { sshd, reserve, root = makeFolder(folder, name) } = {}) {
+    async addPath(
+      name,
+      { sshd, reserve, host = sshd?.host, root = makeFolder(folder, name) } = {},
+    ) {
       const words = ['path', 'add', name, '--root', root]
       if (reserve !== undefined) words.push('--reserve', String(reserve))
       if (sshd !== undefined) {
-        words.push('--ssh', `${sshd.user}@${sshd.host}:${sshd.port}`, '--host-key', sshd.hostKey)
+        words.push('--ssh', `${sshd.user}@${host}:${sshd.port}`, '--host-key', sshd.hostKey)
       }
       await fleet.admin(...words)
       return root

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -45,11 +45,14 @@ export async function startSshd(options: {
   folder: string
   address?: string
   without?: string
+  /** The same machine at another address: with its port and its host key. */
+  like?: Sshd
 }): Promise<Sshd> {
-  const { without, address: host = '127.0.0.1' } = options
-  const port = await freePort(host)
+  const { without, like, address: host = '127.0.0.1' } = options
+  const port = like?.port ?? (await freePort(host))
   const folder = makeFolder(options.folder, `sshd-${host}-${port}`)
   const hostKeyFile = join(folder, 'host_key')
+  if (like !== undefined) copyHostKey(join(options.folder, `sshd-${like.host}-${port}`), folder)
   const identity = join(options.folder, 'identity')
   if (!existsSync(identity)) makeKey(identity)
   let listener: ChildProcess | undefined
@@ -136,6 +139,13 @@ function makeKey(file: string): void {
   rmSync(`${file}.pub`, { force: true })
   const command = ['-q', '-t', 'ed25519', '-N', '', '-C', 'pgarch test', '-f', file]
   execFileSync('ssh-keygen', command, { ...asUnprivileged(), stdio: 'inherit' })
+}
+
+function copyHostKey(from: string, to: string): void {
+  for (const file of ['host_key', 'host_key.pub']) {
+    copyFileSync(join(from, file), join(to, file))
+    ownByUnprivileged(join(to, file))
+  }
 }
 
 function publicKey(file: string): string {
