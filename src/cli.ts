@@ -21,6 +21,7 @@ const commands = {
   status: () => import('./commands/status.ts'),
   check: () => import('./commands/check.ts'),
   report: () => import('./commands/report.ts'),
+  metrics: () => import('./commands/metrics.ts'),
   journal: () => import('./commands/journal.ts'),
   local: () => import('./commands/local.ts'),
   dns: () => import('./commands/dns.ts'),

@@ -19,6 +19,16 @@ export function configOf(command: Command): Promise<Config> {
   return loadConfig(command.optsWithGlobals())
 }
 
+/** Aborts when whoever started a command that runs in the foreground wants it to end. */
+export function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  // Whoever ends the launcher alone means this, too.
+  const launcher = process.ppid
+  setInterval(() => process.ppid === launcher || stop.abort(), 1000).unref()
+  return stop.signal
+}
+
 /** Whoever runs the command, for what is kept with a decision of theirs. */
 export function authorHere(): string {
   return `${userInfo().username}@${hostname()}`

@@ -13,6 +13,15 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 /** For options that take a TCP port. */
 export const portNumber = numberBetween(1, 65_535)
 
+/** `ADDRESS:PORT`, or `[ADDRESS]:PORT` for IPv6; port 0: any that is free. */
+export function listenAddress(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text)
+  const [, address, name, port = ''] = match ?? []
+  const host = address ?? name
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) }
+  throw new InvalidArgumentError('It takes ADDRESS:PORT, such as 127.0.0.1:9940 or [::1]:9940.')
+}
+
 /** `500GB`, with PostgreSQL's units, or bytes alone, to bytes. */
 export function byteSize(text: string): number {
   try {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { duration } from '../settings.ts'
-import { type Act, configOf } from './command.ts'
+import { type Act, configOf, stopSignal } from './command.ts'
 
 interface ShipOptions {
   readonly pgdata?: string
@@ -32,18 +32,14 @@ ended, another shipper ships this cluster, the host is no member. See docs/ship.
 
 async function run(options: ShipOptions, command: Command): Promise<void> {
   const { ship } = await import('../shipping/ship.ts')
-  const stop = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
-  // Whoever ends the launcher alone means this, too.
-  const launcher = process.ppid
-  setInterval(() => process.ppid === launcher || stop.abort(), 1000).unref()
+  const stop = stopSignal()
   const request = {
     pgdata: options.pgdata ?? process.env.PGDATA ?? '.',
     pguser: options.pguser,
     interval: options.interval,
     once: options.once === true,
   }
-  await ship(request, await configOf(command), stop.signal)
+  await ship(request, await configOf(command), stop)
 }
 
 function interval(text: string): number {

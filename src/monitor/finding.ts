@@ -13,7 +13,15 @@ export interface Finding {
 }
 
 /** How bad it is, least first; what is unknown may be anything, but critical is known to be bad. */
-const severities: readonly Severity[] = ['ok', 'warning', 'unknown', 'critical']
+export const severities: readonly Severity[] = ['ok', 'warning', 'unknown', 'critical']
+
+/** As exit statuses of monitoring plugins. */
+export const severityCodes: Readonly<Record<Severity, number>> = {
+  ok: 0,
+  warning: 1,
+  critical: 2,
+  unknown: 3,
+}
 
 /** The worst of findings; what nothing was found about is unknown. */
 export function worstOf(findings: readonly Finding[]): Severity {

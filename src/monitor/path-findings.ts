@@ -56,7 +56,7 @@ export function usedShare(path: PathHealth): number | undefined {
 }
 
 /** What its file system told last, less what was stored since; bytes. Others may use it, too. */
-function freeNow({ freeBytes, sizeBytes, storedSince }: PathHealth): number | undefined {
+export function freeNow({ freeBytes, sizeBytes, storedSince }: PathHealth): number | undefined {
   if (freeBytes === null) return undefined
   const most = sizeBytes ?? Number.POSITIVE_INFINITY
   return Math.min(Math.max(freeBytes - (storedSince ?? 0), 0), most)

@@ -1,5 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest'
-import { byteSize, numberBetween, pastTime, portNumber } from '../../src/commands/options.ts'
+import {
+  byteSize,
+  listenAddress,
+  numberBetween,
+  pastTime,
+  portNumber,
+} from '../../src/commands/options.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -11,6 +17,28 @@ it('numbers, ports and sizes read as PostgreSQL writes them', () => {
   expect(byteSize('1000')).toBe(1000)
   expect(byteSize('16MB')).toBe(16 * 1024 * 1024)
   expect(byteSize('1.5 TB')).toBe(1.5 * 1024 ** 4)
+})
+
+it.each([
+  ['127.0.0.1:9940', '127.0.0.1', 9940],
+  ['0.0.0.0:0', '0.0.0.0', 0],
+  ['[::1]:9940', '::1', 9940],
+  ['metrics.example.com:65535', 'metrics.example.com', 65_535],
+])('%s is an address to listen on', (text, host, port) => {
+  expect(listenAddress(text)).toEqual({ host, port })
+})
+
+it.each([
+  '9940',
+  ':9940',
+  '127.0.0.1',
+  '127.0.0.1:',
+  '::1:9940',
+  '127.0.0.1:65536',
+  'a b:1',
+  '[x]:1',
+])('%s is none', (text) => {
+  expect(() => listenAddress(text)).toThrow('It takes ADDRESS:PORT')
 })
 
 it.each([

@@ -73,6 +73,7 @@ test.for([
   'cluster',
   'status',
   'check',
+  'metrics',
   'log',
 ])('its `pgarch %s` loads', (command) => {
   const { stdout, stderr } = run(join(prefix, 'bin', 'pgarch'), [command, '--help'])

@@ -1,0 +1,76 @@
+import { PgarchError } from '../errors.ts'
+import type { Schedule } from '../schedule/connect.ts'
+import { type PathHealth, queryDatabaseHealth, queryPathHealth } from '../schedule/health.ts'
+import { type ClusterStatus, queryStatus } from '../schedule/status.ts'
+import { queryVolumeToday } from '../schedule/volume.ts'
+import { checkCluster } from './cluster-findings.ts'
+import { clusterMetrics } from './cluster-metrics.ts'
+import type { Collected } from './collected.ts'
+import { type Severity, worstOf } from './finding.ts'
+import { type Checked, judge } from './measure.ts'
+import { checkPath } from './path-findings.ts'
+import { pathMetrics } from './path-metrics.ts'
+import { scheduleMetrics } from './schedule-metrics.ts'
+import { shippingLag } from './shipping-lag.ts'
+
+/**
+ * Of the whole fleet. When the scheduling database does not answer that is what there is to tell; but
+ * rejects with `usage` where nobody has said which one it is.
+ *
+ * @param open opens the scheduling database
+ * @param most clusters that have series of their own
+ */
+export async function collectFleet(
+  open: <Result>(use: (schedule: Schedule) => Promise<Result>) => Promise<Result>,
+  most: number,
+): Promise<Collected> {
+  const time = new Date()
+  const start = performance.now()
+  const reading = (health?: Fleet['health']) => ({
+    time,
+    seconds: (performance.now() - start) / 1000,
+    health,
+  })
+  try {
+    const { health, clusters, paths, volumes } = await open(readFleet)
+    const families = [
+      ...scheduleMetrics(reading(health)),
+      ...clusterMetrics(clusters.map(assessCluster), most),
+      ...pathMetrics(paths.map(assessPath), volumes),
+    ]
+    return { families, troubles: [] }
+  } catch (thrown) {
+    if (!(thrown instanceof PgarchError) || thrown.failure === 'usage') throw thrown
+    return { families: scheduleMetrics(reading()), troubles: [thrown] }
+  }
+}
+
+type Fleet = Awaited<ReturnType<typeof readFleet>>
+
+async function readFleet(schedule: Schedule) {
+  return {
+    health: await queryDatabaseHealth(schedule),
+    // That files were lost is told, and not how many: to count them can take long.
+    clusters: await queryStatus(schedule, null, { atMostLost: 1, inBrief: true }),
+    paths: await queryPathHealth(schedule, null),
+    volumes: await queryVolumeToday(schedule),
+  }
+}
+
+/** What is wrong with a path is told of the path alone, and not of every cluster that would use it. */
+function assessCluster(status: ClusterStatus) {
+  const isShipped = status.shipping?.ended === false
+  return {
+    ...status,
+    severity: severityOf(checkCluster(status)),
+    shippingLag: isShipped ? shippingLag(status, status.asOf) : undefined,
+  }
+}
+
+function assessPath(health: PathHealth) {
+  return { ...health, severity: severityOf(checkPath(health)) }
+}
+
+function severityOf({ findings, measures }: Checked): Severity {
+  return worstOf([...findings, ...measures.map(judge)])
+}
