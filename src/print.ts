@@ -1,6 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
 import chalk from 'chalk'
-import Table from 'cli-table3'
 import { plain } from './plain.ts'
 
 export { prettySize, prettyTime } from './amounts.ts'
@@ -100,22 +99,31 @@ function isPlainObject(value: unknown): value is object {
 }
 
 function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string[] {
-  const table = new Table({
-    head: columns.map(({ title }) => chalk.bold(title)),
-    colAligns: columns.map(({ align }) => align ?? 'left'),
-    chars: plainLines,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-  })
-  for (const row of rows) table.push(columns.map(({ value }) => String(value(row) ?? '-')))
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
+  const head = columns.map(({ title }) => chalk.bold(title))
+  const cells = rows.map((row) => columns.map(({ value }) => String(value(row) ?? '-')))
+  const lines = [head, ...cells].map((line) => line.map((text) => ({ text, width: widthOf(text) })))
+  const widths = columns.map((_, index) =>
+    lines.reduce((most, line) => Math.max(most, line[index]?.width ?? 0), 0),
+  )
+  return lines.map((line) =>
+    line
+      .map(({ text, width }, index) => {
+        const space = ' '.repeat((widths[index] ?? 0) - width)
+        return columns[index]?.align === 'right' ? space + text : text + space
+      })
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
-const plainLines = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
-  ].map((part) => [part, '']),
-)
+/** In a terminal's columns: without colours, and an ideograph or an emoji takes two. */
+function widthOf(text: string): number {
+  const bare = stripVTControlCharacters(text)
+  return /^[ -~]*$/.test(bare)
+    ? bare.length
+    : [...bare.replaceAll(marks, '').replaceAll(wide, '--')].length
+}
+
+const marks = /\p{Mark}/gu
+const wide =
+  /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303e\uff01-\uff60]/gu

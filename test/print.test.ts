@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { stripVTControlCharacters } from 'node:util'
+import chalk from 'chalk'
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 import { PgarchError } from '../src/errors.ts'
 import { log } from '../src/log.ts'
 import { printFields, printLine, printRows, tone } from '../src/print.ts'
@@ -67,6 +69,33 @@ it('nor in a message', () => {
   )
   expect(told).toMatch(/\n +at /)
   expect(told.match(unwanted)).toEqual(null)
+})
+
+it('columns stand below one another, whatever is in them, in colour too', () => {
+  const { level } = chalk
+  chalk.level = 1
+  onTestFinished(() => {
+    chalk.level = level
+  })
+  const rows = ['a', '东京', 'e\u0301', '🙂'].map((name, number) => ({ name, number: 9 + number }))
+  printRows(
+    rows,
+    [
+      { title: 'name', value: ({ name }) => (name === 'a' ? tone.bad(name) : name) },
+      { title: 'number', value: ({ number }) => number, align: 'right' },
+      { title: 'end', value: () => null },
+    ],
+    { none: 'none' },
+  )
+  expect(stripVTControlCharacters(printed)).toBe(
+    'name  number  end\na          9  -\n东京      10  -\ne\u0301         11  -\n🙂        12  -\n',
+  )
+})
+
+it('a table of 100,000 rows ends', () => {
+  const rows = Array.from({ length: 100_000 }, (_, number) => ({ number }))
+  printRows(rows, [{ title: 'number', value: ({ number }) => number }], { none: 'none' })
+  expect(printed.split('\n')).toHaveLength(100_002)
 })
 
 function literal(text: string): string {

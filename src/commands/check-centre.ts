@@ -66,7 +66,7 @@ async function ofPath(
   if (health === undefined) return { findings: [], measures: [] }
   const checked = checkPath(health)
   const isKnown = checked.measures.some((measure) => measure.name === 'used')
-  if (isKnown || !isSet('used', options)) return checked
+  if (isKnown || !measuresSet(options, 'used').has('used')) return checked
   const used = {
     ...{ name: 'used', about: `path "${name}"`, text: 'nobody knows how full it is' },
     hint: 'Look with --probe, or say what it is to hold with "pgarch path set --capacity".',
@@ -84,8 +84,8 @@ async function ofFleet(
   const database = await queryDatabaseHealth(schedule)
   const looked = await probe(schedule, options.probe ? known.filter(isRemote) : [], options, config)
   const paths = known.map((path) => looked.paths.find(({ id }) => id === path.id) ?? path)
-  const ownAge = isSet('last_file_age', options)
-  const { findings, measures } = checkFleet({ clusters, paths, database }, ownAge)
+  const own = measuresSet(options, 'last_file_age')
+  const { findings, measures } = checkFleet({ clusters, paths, database }, own)
   return { findings: [...findings, ...looked.missed], measures }
 }
 
@@ -98,11 +98,12 @@ function isRemote({ kind }: PathHealth): boolean {
   return kind === 'sftp'
 }
 
-/** Whether a threshold was given for a kind's main measure. */
-function isSet(name: string, { warning, critical }: CheckOptions): boolean {
-  return [...warning, ...critical].some(
-    (range) => !range.includes('=') || range.startsWith(`${name}=`),
+/** Names of measures that a range was given for; `main` is the kind's main measure. */
+function measuresSet({ warning, critical }: CheckOptions, main: string): ReadonlySet<string> {
+  const names = [...warning, ...critical].map((given) =>
+    given.includes('=') ? given.slice(0, given.indexOf('=')) : main,
   )
+  return new Set(names)
 }
 
 async function probe(

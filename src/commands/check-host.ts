@@ -51,14 +51,14 @@ export async function checkHost(options: CheckOptions, command: Command): Promis
 
 /** As the command line names it, or all that are registered here. */
 export async function directoriesOf(
-  { dataDirectory }: CheckOptions,
+  { pgdata }: CheckOptions,
   { stateDirectory }: Config,
 ): Promise<string[]> {
-  if (dataDirectory !== undefined) return [dataDirectory]
+  if (pgdata !== undefined) return [pgdata]
   const found = await listDataDirectories(stateDirectory)
   if (found.length > 0) return found
   throw new PgarchError('usage', `no data directory is registered below "${stateDirectory}"`, {
-    hint: "Run it as root or as the server's user, or name one with --data-directory.",
+    hint: "Run it as root or as the server's user, or name one with --pgdata.",
   })
 }
 
@@ -76,7 +76,7 @@ function dropToTheirOwner(directories: readonly DataDirectory[]): void {
   if (first === undefined || process.geteuid?.() !== 0) return
   if (others.some(({ uid }) => uid !== first.uid)) {
     throw new PgarchError('usage', 'data directories on this host belong to several users', {
-      hint: 'Check each with --data-directory.',
+      hint: 'Check each with --pgdata.',
     })
   }
   dropToOwner(first)
@@ -138,8 +138,9 @@ async function subjectOf(
 ): Promise<Subject> {
   const cached = await readCachedRoute(stateDirectory, member.fingerprint).catch(() => undefined)
   const name = cached?.route.clusterName ?? member.clusterName ?? member.fingerprint
+  // A host may have two of one cluster, and a cluster another name tomorrow.
   return isOneOfSeveral
-    ? { about: `cluster "${name}" in "${dataDirectory.path}"`, of: name }
+    ? { about: `cluster "${name}" in "${dataDirectory.path}"`, of: dataDirectory.path }
     : { about: `cluster "${name}"`, of: undefined }
 }
 

@@ -32,18 +32,19 @@ const shortestRound = 2000
  * fetched, and is what the server wrote. Goes on as the data directory's owner when run as root.
  */
 export async function checkSwitch(options: CheckOptions, command: Command): Promise<Checked> {
+  const deadline = performance.now() + options.timeout * 850
   const config = await configOf(command)
   const [path, ...others] = await directoriesOf(options, config)
   if (path === undefined || others.length > 0) {
     throw new PgarchError('usage', 'several data directories are registered on this host', {
-      hint: 'Name one with --data-directory.',
+      hint: 'Name one with --pgdata.',
     })
   }
   dropToOwner(await openDataDirectory(path))
   const registered = await openRegistered(path, config.stateDirectory, config.member)
   const { clusterName, fingerprint } = registered.member
   const about = `cluster "${clusterName ?? fingerprint}"`
-  const look = () => prove(about, registered, options, config)
+  const look = () => prove(about, registered, options.pguser, config, deadline)
   // What came of it until then is told while there is time for it.
   return await lookAt([{ about, look }], options.timeout * 950)
 }
@@ -51,8 +52,9 @@ export async function checkSwitch(options: CheckOptions, command: Command): Prom
 async function prove(
   about: string,
   registered: Registered,
-  { pguser, timeout }: CheckOptions,
+  pguser: string | undefined,
   config: Config,
+  deadline: number,
 ): Promise<Checked> {
   const { dataDirectory, member } = registered
   const server = await readHostServer(dataDirectory, pguser)
@@ -62,7 +64,7 @@ async function prove(
   const walName = await switchWal(dataDirectory, pguser)
   const start = performance.now()
   const written = await digestOfEnded(dataDirectory, walName)
-  const proof = await untilProved(walName, registered, config, start + timeout * 850)
+  const proof = await untilProved(walName, registered, config, deadline)
   const seconds = (performance.now() - start) / 1000
   const { severity, ...told } = proofFinding(walName, proof, written, seconds)
   const measure = {

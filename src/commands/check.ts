@@ -13,7 +13,7 @@ interface GivenOptions extends Omit<CheckOptions, 'timeout'> {
 export interface CheckOptions {
   readonly host?: true
   readonly switch?: true
-  readonly dataDirectory?: string
+  readonly pgdata?: string
   readonly cluster?: string
   readonly path?: string
   readonly fleet?: true
@@ -32,7 +32,7 @@ export function declare(program: Command, act: Act): void {
     .description('whether all is well, as a plugin for Nagios and its kin')
     .option('--host', 'this host, by what it knows itself; needs no scheduling database (default)')
     .option('--switch', 'end a WAL segment on this host, and prove that it can be fetched')
-    .option('-D, --data-directory <dir>', 'only this one; otherwise all that are registered here')
+    .option('-D, --pgdata <dir>', 'only this one; otherwise all that are registered here')
     .option(
       '--cluster <name>',
       'one cluster, by the scheduling database: name, fingerprint, identifier',
@@ -82,15 +82,15 @@ async function check(given: GivenOptions, command: Command): Promise<number> {
 }
 
 async function kindOf(given: GivenOptions): Promise<Kind> {
-  const { host, switch: end, dataDirectory, cluster, path, fleet, probe } = given
+  const { host, switch: end, pgdata, cluster, path, fleet, probe } = given
   const kinds = [host, end, cluster, path, fleet].filter((kind) => kind !== undefined)
   if (kinds.length > 1) {
     const which = '--host, --switch, --cluster, --path and --fleet'
     throw new PgarchError('usage', `${which} exclude each other`)
   }
   const isCentral = (cluster ?? path ?? fleet) !== undefined
-  if (isCentral && dataDirectory !== undefined) {
-    throw new PgarchError('usage', '--data-directory is for checks of this host')
+  if (isCentral && pgdata !== undefined) {
+    throw new PgarchError('usage', '--pgdata is for checks of this host')
   }
   if (probe && !isCentral) {
     throw new PgarchError('usage', '--probe is for --cluster, --path and --fleet')

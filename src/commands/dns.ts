@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import type { ComparedName } from '../monitor/names.ts'
@@ -12,10 +12,7 @@ export function declare(program: Command, act: Act): void {
   dns
     .command('check')
     .description('compare what DNS says with what the scheduling database has')
-    .option(
-      '--update',
-      'record what the names lead to now, as ssh_ip and vip; nothing goes by those',
-    )
+    .option('--update', 'record what the names lead to now, as ssh_ip and vip')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nThe exit status is 1 when something does not agree. See docs/dns.md.')
     .action(act(check))
@@ -23,7 +20,11 @@ export function declare(program: Command, act: Act): void {
     .command('zone')
     .description('print the records of hosts and of the scheduling database, for a zone file')
     .option('--domain <domain>', 'of the zone (schedule.domain)', parseDomain)
-    .option('--ttl <time>', 'for how long an answer holds', timeSpan, 300_000)
+    .addOption(
+      new Option('--ttl <time>', 'for how long an answer holds')
+        .argParser(timeSpan)
+        .default(300_000, '5min'),
+    )
     .addHelpText('after', '\nInclude it in the zone by $INCLUDE. See docs/dns.md.')
     .action(act(zone))
 }

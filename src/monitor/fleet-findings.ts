@@ -33,19 +33,20 @@ export interface Fleet {
  * All that needs attention anywhere. What is wrong with a path is told of the path alone, and not of
  * every cluster that would use it.
  *
- * @param ownAge somebody set from which age of the last file on a cluster is bad
+ * @param own measures that somebody set a range of: it is asked of the worst one, and of no other
  */
-export function checkFleet({ clusters, paths, database }: Fleet, ownAge: boolean): Checked {
-  const checked = clusters.map(checkCluster)
-  const ofClusters = checked.map(({ findings, measures }) => [
+export function checkFleet(
+  { clusters, paths, database }: Fleet,
+  own: ReadonlySet<string>,
+): Checked {
+  const judged = ({ findings, measures }: Checked) => [
     ...findings,
-    ...measures.filter(({ name }) => !ownAge || name !== 'last_file_age').map(judge),
-  ])
-  const ofPaths = paths.map((path) => {
-    const { findings, measures } = checkPath(path)
-    return [...findings, ...measures.map(judge)]
-  })
-  const own = checkDatabase(database)
+    ...measures.filter(({ name }) => !own.has(name)).map(judge),
+  ]
+  const checked = clusters.map(checkCluster)
+  const ofClusters = checked.map(judged)
+  const ofPaths = paths.map(checkPath).map(judged)
+  const ofDatabase = checkDatabase(database)
   const oldest = oldestOf(checked)
   const size = `${counted(clusters.length, 'cluster')} and ${counted(paths.length, 'path')}`
   const text = oldest === undefined ? size : `${size}; ${oldest.text}`
@@ -61,7 +62,7 @@ export function checkFleet({ clusters, paths, database }: Fleet, ownAge: boolean
     paths_failing: ofPaths.filter((found) => worstOf(found) === 'critical').length,
   }
   return {
-    findings: [summary, ...bad, ...own.findings],
+    findings: [summary, ...bad, ...ofDatabase.findings],
     measures: [
       ...(oldest === undefined ? [] : [oldest]),
       ...Object.entries(counts).map(([name, value]): Measure => {
@@ -69,7 +70,7 @@ export function checkFleet({ clusters, paths, database }: Fleet, ownAge: boolean
         return { name, value, text, about: 'fleet', unit: '', min: 0 }
       }),
       ...fullest(paths),
-      ...own.measures,
+      ...ofDatabase.measures,
     ],
   }
 }

@@ -1,5 +1,5 @@
 import { counted, prettySize, prettyTime } from '../amounts.ts'
-import type { PathHealth } from '../schedule/health.ts'
+import { freeNow, type PathHealth } from '../schedule/health.ts'
 import type { Finding } from './finding.ts'
 import { type Checked, judge, type Measure } from './measure.ts'
 import { parseRange } from './range.ts'
@@ -53,13 +53,6 @@ export function usedShare(path: PathHealth): number | undefined {
     capacityBytes ? storedBytes / capacityBytes : undefined,
   ].filter((share) => share !== undefined)
   return shares.length === 0 ? undefined : Math.max(...shares)
-}
-
-/** What its file system told last, less what was stored since; bytes. Others may use it, too. */
-export function freeNow({ freeBytes, sizeBytes, storedSince }: PathHealth): number | undefined {
-  if (freeBytes === null) return undefined
-  const most = sizeBytes ?? Number.POSITIVE_INFINITY
-  return Math.min(Math.max(freeBytes - (storedSince ?? 0), 0), most)
 }
 
 /** What was learnt last: that a file was stored, that one was not, or what somebody found. */

@@ -1,9 +1,8 @@
-import type { PathHealth } from '../schedule/health.ts'
+import { freeNow, type PathHealth } from '../schedule/health.ts'
 import type { PathVolume } from '../schedule/volume.ts'
 import type { Family } from './exposition.ts'
 import { counter, type FamilyOf, familiesOf, gauge } from './families.ts'
 import { type Severity, severityCodes } from './finding.ts'
-import { freeNow } from './path-findings.ts'
 
 /** A path, and the worst that was found of it. */
 export interface AssessedPath extends PathHealth {

@@ -1,4 +1,4 @@
-import type { PathHealth } from '../schedule/health.ts'
+import { freeNow, type PathHealth } from '../schedule/health.ts'
 import { growthDays, type PathVolume } from '../schedule/report.ts'
 
 export type PathFigures = PathHealth & Omit<PathVolume, 'id'>
@@ -35,7 +35,7 @@ const dayMilliseconds = 86_400_000
 
 /** Whichever comes first counts: what was declared, or the file system's space but for the reserve. */
 export function fullnessOf(path: PathFigures): Fullness {
-  const { capacityBytes: declared, storedBytes, growth, asOf: now } = path
+  const { capacityBytes: declared, storedBytes, growth } = path
   const fileSystem = fileSystemOf(path)
   const capacityBytes = declared ?? fileSystem?.sizeBytes ?? null
   const usedBytes =
@@ -43,12 +43,9 @@ export function fullnessOf(path: PathFigures): Fullness {
       ? fileSystem.sizeBytes - fileSystem.freeBytes
       : storedBytes
   const perDay = growth.days >= fewestDays ? growth.bytes / growth.days : null
-  const since = fileSystem === undefined ? 0 : (now.getTime() - fileSystem.time) / dayMilliseconds
   const rooms = [
     declared === null ? [] : declared - storedBytes,
-    fileSystem === undefined
-      ? []
-      : fileSystem.freeBytes - path.reserveBytes - since * Math.max(perDay ?? 0, 0),
+    fileSystem === undefined ? [] : fileSystem.freeBytes - path.reserveBytes,
   ].flat()
   return {
     capacityBytes,
@@ -74,10 +71,11 @@ function outlookOf(
   return { state: 'fills', days: Math.floor(days), date }
 }
 
-/** Undefined when nobody has looked, or it is too long ago to say anything. */
-function fileSystemOf({ probeTime, freeBytes, sizeBytes, asOf }: PathFigures) {
-  if (probeTime === null || freeBytes === null || sizeBytes === null) return undefined
-  const time = probeTime.getTime()
-  if (asOf.getTime() - time > growthDays * dayMilliseconds) return undefined
-  return { freeBytes, sizeBytes, time }
+/** Undefined when it never told, or too long ago to say anything. */
+function fileSystemOf(path: PathFigures) {
+  const { spaceTime, sizeBytes, asOf } = path
+  const freeBytes = freeNow(path)
+  if (spaceTime === null || sizeBytes === null || freeBytes === undefined) return undefined
+  if (asOf.getTime() - spaceTime.getTime() > growthDays * dayMilliseconds) return undefined
+  return { freeBytes, sizeBytes }
 }

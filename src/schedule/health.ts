@@ -76,6 +76,13 @@ export function queryPathHealth(schedule: Schedule, id: number | null): Promise<
   )
 }
 
+/** What its file system told last, less what was stored since; bytes. Others may use it, too. */
+export function freeNow({ freeBytes, sizeBytes, storedSince }: PathHealth): number | undefined {
+  if (freeBytes === null) return undefined
+  const most = sizeBytes ?? Number.POSITIVE_INFINITY
+  return Math.min(Math.max(freeBytes - (storedSince ?? 0), 0), most)
+}
+
 /** The scheduling database's own health. */
 export interface DatabaseHealth {
   /** Such as 150018. */

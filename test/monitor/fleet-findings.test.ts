@@ -56,13 +56,15 @@ function path(name: string, changes: Partial<PathHealth> = {}): PathHealth {
   }
 }
 
+const none = new Set<string>()
+
 const tell = (checked: ReturnType<typeof checkFleet>) =>
   pluginResult(checked, { warning: new Map(), critical: new Map() }, { verbose: false })
 
 describe('a fleet', () => {
   test('all is well: what it is, and how old the oldest last file is', () => {
     const clusters = [cluster('a'), cluster('b', { lastArchivedTime: ago(40) }), cluster('c')]
-    const { severity, lines } = tell(checkFleet({ clusters, paths: [path('p')], database }, false))
+    const { severity, lines } = tell(checkFleet({ clusters, paths: [path('p')], database }, none))
     expect(severity).toBe('ok')
     expect(lines).toEqual([
       'PGARCH OK: 3 clusters and 1 path; oldest last file: cluster "b", 40 s ago | ' +
@@ -85,7 +87,7 @@ describe('a fleet', () => {
       path('q', { freeBytes: 60, sizeBytes: 100 }),
     ]
     const unwell = { ...database, oldestTransaction: 7200 }
-    const checked = checkFleet({ clusters, paths, database: unwell }, false)
+    const checked = checkFleet({ clusters, paths, database: unwell }, none)
     const { severity, lines } = tell(checked)
     expect(severity).toBe('critical')
     expect(lines.filter((line) => !line.startsWith('HINT')).slice(1)).toEqual([
@@ -102,16 +104,20 @@ describe('a fleet', () => {
     expect(['local_files', 'paths_failing', 'used'].map(value)).toEqual([2, 1, 80])
   })
 
-  test('an age that somebody set is asked of the oldest one alone', () => {
+  test('a range that somebody set is asked of the worst one alone', () => {
     const clusters = [cluster('a', { lastArchivedTime: ago(4000) }), cluster('b')]
-    const checked = checkFleet({ clusters, paths: [], database }, true)
+    const checked = checkFleet({ clusters, paths: [], database }, new Set(['last_file_age']))
     expect(worstOf(checked.findings)).toBe('ok')
     expect(checked.measures[0]).toMatchObject({ name: 'last_file_age', value: 4000 })
     expect(checked.measures[0]).not.toHaveProperty('warning')
+    const full = [path('p', { freeBytes: 1, sizeBytes: 100 }), path('q')]
+    const used = (own: string[]) =>
+      worstOf(checkFleet({ clusters: [], paths: full, database }, new Set(own)).findings)
+    expect([used([]), used(['used'])]).toEqual(['critical', 'ok'])
   })
 
   test('without clusters there is nothing to be old', () => {
-    const checked = checkFleet({ clusters: [], paths: [], database }, false)
+    const checked = checkFleet({ clusters: [], paths: [], database }, none)
     expect(tell(checked).lines[0]).toMatch(/^PGARCH OK: 0 clusters and 0 paths \| clusters=0/)
   })
 })

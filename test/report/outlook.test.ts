@@ -24,12 +24,14 @@ const usual: PathFigures = {
   probeError: null,
   freeBytes: null,
   sizeBytes: null,
+  spaceTime: null,
+  storedSince: null,
   asOf: now,
   archivedFiles: 0,
   failures: 0,
   growth: { days: 30, bytes: 300 },
 }
-const probe = { probeTime: now, freeBytes: 250, sizeBytes: 2000 }
+const probe = { probeTime: now, spaceTime: now, freeBytes: 250, sizeBytes: 2000, storedSince: 0 }
 
 it.each<[string, Partial<PathFigures>, object]>([
   ['by its declared capacity', {}, { state: 'fills', days: 90, date: '2027-02-19' }],
@@ -44,13 +46,13 @@ it.each<[string, Partial<PathFigures>, object]>([
     { state: 'fills', days: 20, date: '2026-12-11' },
   ],
   [
-    'what came since somebody looked counts',
-    { ...probe, probeTime: hoursAgo(48) },
+    'what came since it told counts',
+    { ...probe, spaceTime: hoursAgo(48), storedSince: 20 },
     { state: 'fills', days: 18, date: '2026-12-09' },
   ],
   [
-    'what was found more than 30 days ago says nothing',
-    { ...probe, probeTime: hoursAgo(24 * 31), capacityBytes: null },
+    'what it told more than 30 days ago says nothing, though somebody looked since in vain',
+    { ...probe, spaceTime: hoursAgo(24 * 31), capacityBytes: null },
     { state: 'unknown', reason: 'no-capacity' },
   ],
   [

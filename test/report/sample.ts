@@ -45,12 +45,20 @@ export function sampleReport({
     probeError: word,
     freeBytes: 90 * gigabyte,
     sizeBytes: 1000 * gigabyte,
+    spaceTime: time,
+    storedSince: 0,
     asOf: time,
     archivedFiles: 1000,
     failures: 7,
     growth: { days: 30, bytes: 30 * gigabyte },
   }
-  const unseen = { probeTime: null, probeError: null, freeBytes: null, sizeBytes: null }
+  const unseen = {
+    probeTime: null,
+    probeError: null,
+    freeBytes: null,
+    sizeBytes: null,
+    spaceTime: null,
+  }
   const paths = [
     figures,
     { ...figures, ...unseen, name: 'madrid', storedBytes: 100 * gigabyte },

@@ -24,7 +24,7 @@ interface Told {
 }
 
 async function check(...words: string[]): Promise<Told> {
-  const given = words.includes('--data-directory') ? [] : ['-D', host.primary.dataDirectory]
+  const given = words.includes('--pgdata') ? [] : ['-D', host.primary.dataDirectory]
   // A slow machine is not what these tests are about.
   if (!words.includes('-t')) given.push('-t', '120')
   const { status, stdout } = await host.pgarch('check', '--pguser', 'postgres', ...given, ...words)
@@ -262,14 +262,14 @@ describe('what it cannot look at', () => {
       cpSync(join(dataDirectory, file), join(other, file))
       ownByUnprivileged(join(other, file))
     }
-    const { status, first, lines } = await check('--data-directory', other)
+    const { status, first, lines } = await check('--pgdata', other)
     expect(first).toMatch(/^PGARCH CRITICAL: data directory .* is not registered/)
     expect(lines[1]).toMatch(/^HINT: .*register --member/)
     expect(status).toBe(2)
   })
 
   test('no data directory, none registered, or one that is gone', async () => {
-    const gone = await check('--data-directory', join(fleet.folder, 'gone'))
+    const gone = await check('--pgdata', join(fleet.folder, 'gone'))
     expect(gone.first).toMatch(/^PGARCH UNKNOWN: data directory .* is not a PostgreSQL data dir/)
     const empty = { PGARCH_STATE_DIR: makeFolder(fleet.folder, 'empty') }
     const none = await fleet.pgarch(['check'], { environment: empty })
@@ -312,26 +312,28 @@ describe('what it cannot look at', () => {
 })
 
 test('a recovery that waits for WAL, and reads ahead, is a warning', async () => {
-  const { backup } = await startSource(fleet, 'copied', ['app'])
+  const { primary, backup } = await startSource(fleet, 'copied', ['app'])
   const { server } = await startWaiting(fleet, backup, '', {
     wait: false,
     settings: { recovery_prefetch: 'try' },
   })
   await untilWaiting(server)
   await fleet.admin('register', '--member', '--pgdata', server.dataDirectory, '--offline')
-  const { status, first } = await check('--data-directory', server.dataDirectory)
+  const { status, first } = await check('--pgdata', server.dataDirectory)
   expect(first).toMatch(/^PGARCH WARNING: .*recovery_prefetch is "try" while restore_command waits/)
   expect(status).toBe(1)
   await server.stop()
   server.configure({ recovery_prefetch: 'off' })
   await server.start({ wait: false })
   await untilWaiting(server)
-  expect((await check('--data-directory', server.dataDirectory)).status).toBe(0)
-  const both = await fleet.pgarch(['check', '--pguser', 'postgres', '-t', '120', '-v'])
-  expect(both.stdout).toMatch(/^PGARCH OK: 2 data directories on this host \| /)
-  expect(both.stdout).toMatch(/ app\.ready_age=.* copied\.ready_age=/)
-  expect(both.stdout).toContain(`OK: cluster "copied" in "${server.dataDirectory}": `)
-  const switched = await check('--switch', '--data-directory', server.dataDirectory)
+  expect((await check('--pgdata', server.dataDirectory)).status).toBe(0)
+  const all = await fleet.pgarch(['check', '--pguser', 'postgres', '-t', '120', '-v'])
+  expect(all.stdout).toMatch(/^PGARCH OK: 3 data directories on this host \| /)
+  const labels = [...all.stdout.matchAll(/ (\/\S+)\.ready_age=/g)].map(([, label]) => label)
+  const directories = [host.primary, primary, server].map((one) => one.dataDirectory)
+  expect(labels.sort()).toEqual(directories.sort())
+  expect(all.stdout).toContain(`OK: cluster "copied" in "${server.dataDirectory}": `)
+  const switched = await check('--switch', '--pgdata', server.dataDirectory)
   expect(switched.first).toMatch(/^PGARCH UNKNOWN: cluster "copied": \S/)
   expect(switched.status).toBe(3)
 })

@@ -43,7 +43,7 @@ test('how long it may take is a matter of ranges', async () => {
 
 test('in the local archive alone is a warning; it is waited for', async () => {
   await host.unplug()
-  const { status, stdout, walName } = await checkSwitch('-t', '15')
+  const { status, stdout, walName } = await checkSwitch('-t', '20')
   await host.plugIn()
   await host.wake()
   expect(stdout).toMatch(/^PGARCH WARNING: .* is in the local archive alone/)
@@ -54,7 +54,7 @@ test('in the local archive alone is a warning; it is waited for', async () => {
 
 test('what archive_command only says it archived is critical', async () => {
   await setCommand('true pgarch')
-  const { status, stdout, walName } = await checkSwitch('-t', '15')
+  const { status, stdout, walName } = await checkSwitch('-t', '20')
   expect(stdout).toContain(`CRITICAL: cluster "app": ${walName} cannot be fetched`)
   expect(stdout).toContain('no path has it')
   expect(status).toBe(2)
@@ -62,7 +62,7 @@ test('what archive_command only says it archived is critical', async () => {
 
 test('what it does not archive is critical, with what is known of why', async () => {
   await setCommand('false pgarch')
-  const { status, stdout, walName } = await checkSwitch('-t', '15')
+  const { status, stdout, walName } = await checkSwitch('-t', '20')
   expect(stdout).toMatch(
     new RegExp(`^PGARCH CRITICAL: .*${walName} cannot be fetched .*: it was not`),
   )
@@ -84,7 +84,7 @@ test('where it is plain that nothing would be archived, nothing is tried', async
 
 test('of a stopped cluster it was dropped', async () => {
   await fleet.admin('cluster', 'stop', 'app', '--yes-lose-wal', '--reason', 'bulk load')
-  const { status, stdout } = await checkSwitch('-t', '15')
+  const { status, stdout } = await checkSwitch('-t', '20')
   await fleet.admin('cluster', 'start', 'app')
   expect(stdout).toMatch(/^PGARCH CRITICAL: .* was dropped while archiving was stopped/)
   expect(status).toBe(2)
