@@ -3,6 +3,7 @@ import type { Act } from './commands/command.ts'
 import { describeError, PgarchError } from './errors.ts'
 import { exitsOf } from './exit-codes.ts'
 import { log } from './log.ts'
+import { watchOutput } from './output.ts'
 import { version } from './version.ts'
 
 /** Each subcommand is loaded when it is the one that runs: PostgreSQL pays for it on every segment. */
@@ -43,12 +44,16 @@ async function main(words: readonly string[]): Promise<number> {
   let isHelpWanted = false
   try {
     const program = declareProgram()
+    // push and fetch print nothing, and are not to wait for it.
+    const isPrinting = wanted !== 'push' && wanted !== 'fetch'
+    const written = isPrinting ? watchOutput() : undefined
     program.on('beforeAllHelp', ({ error }: { error: boolean }) => {
       isHelpWanted = !error && isNoPush(words)
     })
     const needed = wanted === undefined ? Object.values(commands) : [commands[wanted]]
     for (const load of needed) (await load()).declare(program, act)
     await program.parseAsync(words, { from: 'user' })
+    await written?.()
     return status
   } catch (error) {
     if (error instanceof CommanderError) {

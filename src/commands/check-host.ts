@@ -22,7 +22,7 @@ import { type DataDirectory, openDataDirectory } from '../postgres/data-director
 import { dropToOwner } from '../postgres/privileges.ts'
 import { openRegistered, type Registered } from '../postgres/registered.ts'
 import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
-import { readCachedRoute } from '../schedule/cached-route.ts'
+import { readCachedRoute, requireReadableRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
 import type { CheckOptions } from './check.ts'
 import { configOf } from './command.ts'
@@ -105,6 +105,10 @@ async function partsOf(
   const readArchiving = () => (reading ??= readHostArchiving(dataDirectory, stateDirectory, member))
   const looks: Part['look'][] = [
     async () => archivingFindings(subject, await readArchiving(), new Date()),
+    async () => {
+      await requireReadableRoute(stateDirectory)
+      return findings([])
+    },
     async () => {
       const server = await readHostServer(dataDirectory, options.pguser)
       const found = serverFindings(about, server, fingerprint)

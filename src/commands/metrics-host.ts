@@ -7,6 +7,7 @@ import { hostMetrics } from '../monitor/host-metrics.ts'
 import { readWalSpace } from '../monitor/wal-space.ts'
 import { openRegistered } from '../postgres/registered.ts'
 import { stateDirectoryOf } from '../postgres/state-directory.ts'
+import { requireReadableRoute } from '../schedule/cached-route.ts'
 
 /**
  * What the data directories that are registered here show of their archiving, without asking anybody.
@@ -43,13 +44,15 @@ async function factsOf({ error, worker, ...known }: HostStatus, config: Config) 
       return null
     }
   }
+  const stateDirectory = stateDirectoryOf(config.stateDirectory, { path })
   const registered = openRegistered(path, config.stateDirectory, config.member)
+  await orTell(requireReadableRoute(stateDirectory))
   const facts = {
     ...known,
     workerRuns: worker && !('absence' in worker),
     archiving: await orTell(
       registered.then(({ dataDirectory, member }) =>
-        readHostArchiving(dataDirectory, stateDirectoryOf(config.stateDirectory, { path }), member),
+        readHostArchiving(dataDirectory, stateDirectory, member),
       ),
     ),
     walSpace: await orTell(readWalSpace(path)),

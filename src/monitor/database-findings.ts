@@ -49,7 +49,9 @@ function measures(health: DatabaseHealth): Measure[] {
     found.push(seconds('oldest_transaction', oldestTransaction, text, '3600', hint))
   }
   if (replayLag !== null) {
-    const text = `this standby is ${prettySpan(replayLag * 1000)} behind its primary`
+    const text = Number.isNaN(replayLag)
+      ? 'how far this standby is behind its primary cannot be told'
+      : `this standby is ${prettySpan(replayLag * 1000)} behind its primary`
     const hint = 'What is told here is as old.'
     found.push(seconds('replay_lag', replayLag, text, '300', hint))
   }

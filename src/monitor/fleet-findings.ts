@@ -23,6 +23,9 @@ export const fleetMeasures = [
   'standby_lag',
 ] as const
 
+const anotherDatabase =
+  'Is it the right scheduling database? One that was lost is filled by "pgarch schedule load" and "rebuild".'
+
 export interface Fleet {
   readonly clusters: readonly ClusterStatus[]
   readonly paths: readonly PathHealth[]
@@ -50,7 +53,10 @@ export function checkFleet(
   const oldest = oldestOf(checked)
   const size = `${counted(clusters.length, 'cluster')} and ${counted(paths.length, 'path')}`
   const text = oldest === undefined ? size : `${size}; ${oldest.text}`
-  const summary: Finding = { severity: 'ok', about: '', text }
+  const summary: Finding =
+    clusters.length > 0
+      ? { severity: 'ok', about: '', text }
+      : { severity: 'unknown', about: '', text: 'no cluster is registered', hint: anotherDatabase }
   const bad = [...ofClusters, ...ofPaths].flat().filter(({ severity }) => severity !== 'ok')
   const states = ofClusters.map(worstOf)
   const counts = {

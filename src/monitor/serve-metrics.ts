@@ -37,7 +37,12 @@ export async function serveMetrics(
     })
     return reading
   }
-  const limits = { headersTimeout: requestTimeout, requestTimeout }
+  const limits = {
+    headersTimeout: requestTimeout,
+    requestTimeout,
+    // Node.js looks every 30 s else, and so long those who say nothing would keep others out.
+    connectionsCheckingInterval: 1000,
+  }
   const server = createServer(limits, ({ method = '', url = '' }, response) => {
     if (url.split('?')[0] !== '/metrics') return answer(response, 404, 'See /metrics.\n')
     if (method !== 'GET' && method !== 'HEAD') {

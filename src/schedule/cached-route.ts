@@ -1,6 +1,7 @@
 import { stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { PgarchError } from '../errors.ts'
 import { writeDurably } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
 import { readIfThere } from '../fs/there.ts'
@@ -83,13 +84,41 @@ export async function readCachedPaths(
   return all.sort((one, other) => other.priority - one.priority)
 }
 
+/**
+ * For who only looks, and must not take a route that nobody can read for one that says nothing: rejects
+ * with `unusable` when it is there, and is not what pgarch wrote.
+ */
+export async function requireReadableRoute(stateDirectory: string): Promise<void> {
+  const file = join(stateDirectory, routeFile)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (thrown) {
+    if (hasCode(thrown, 'ENOENT')) return
+    throw fileError('read file', file, thrown)
+  }
+  if (parseStored(text) !== undefined) return
+  throw new PgarchError('unusable', `file "${file}" is damaged`, {
+    hint: 'Remove it: the next push that reaches the scheduling database writes it anew.',
+  })
+}
+
 async function readStored<Stored>(
   stateDirectory: string,
   name: string,
 ): Promise<Stored | undefined> {
   const file = join(stateDirectory, name)
-  const text = await readIfThere(file, 'ENOENT', 'EACCES')
-  if (text === undefined) return undefined
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (thrown) {
+    if (hasCode(thrown, 'ENOENT', 'EACCES')) return undefined
+    throw fileError('read file', file, thrown)
+  }
+  return parseStored<Stored>(text)
+}
+
+function parseStored<Stored>(text: string): Stored | undefined {
   try {
     const stored = JSON.parse(text)
     return stored.version === version ? stored : undefined

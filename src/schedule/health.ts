@@ -101,7 +101,7 @@ export interface DatabaseHealth {
   readonly oldestTransaction: number | null
   /** Whether this role sees the transactions and replication of others, as a member of pg_monitor does. */
   readonly seesAll: boolean
-  /** What a standby has not replayed is at most so old, seconds; null: it is a primary. */
+  /** What a standby has not replayed is at most so old, seconds; NaN: nobody can tell. null: it is a primary. */
   readonly replayLag: number | null
   /** Standbys that are connected, and how far the last of them is behind, seconds; null: not seen. */
   readonly standbys: number | null
@@ -110,7 +110,7 @@ export interface DatabaseHealth {
   readonly asOf: Date
 }
 
-/** A standby whose primary is idle has replayed all: then its lag is 0. */
+/** A standby that is connected to an idle primary has replayed all: then its lag is 0. */
 export async function queryDatabaseHealth(schedule: Schedule): Promise<DatabaseHealth> {
   const [health] = await schedule.query<DatabaseHealth>(
     `with month as (
@@ -138,8 +138,10 @@ export async function queryDatabaseHealth(schedule: Schedule): Promise<DatabaseH
                where a.datname = current_database() and a.pid <> pg_backend_pid())
             end as "oldestTransaction",
             case when pg_is_in_recovery() then
-              case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
-                   else extract(epoch from now() - pg_last_xact_replay_timestamp())::float8 end
+              case when exists (select from pg_stat_wal_receiver)
+                     and pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
+                   else coalesce(extract(epoch from now() - pg_last_xact_replay_timestamp())::float8,
+                                 'NaN') end
             end as "replayLag",
             case when s.is_clear then (select count(*) from pg_stat_replication) end as standbys,
             case when s.is_clear then
