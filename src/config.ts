@@ -157,13 +157,21 @@ function configFile(flags: Flags, environment: NodeJS.ProcessEnv): string | unde
   return existsSync(defaultFile) ? defaultFile : undefined
 }
 
+/** Without the lines that a parser shows with its reason: a password may be in them. */
+function reasonOf(error: unknown): string {
+  const { message, line, column } = error as Error & { line?: number; column?: number }
+  const [reason = ''] = message.split('\n')
+  return line === undefined ? reason : `${reason}, at line ${line}, column ${column}`
+}
+
 async function readConfigFile(file: string): Promise<Map<string, unknown>> {
   const { parse } = await import('smol-toml')
   let tables: Record<string, unknown>
   try {
     tables = parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    throw new PgarchError('usage', `could not read configuration file "${file}": ${error}`, {
+    const why = reasonOf(error)
+    throw new PgarchError('usage', `could not read configuration file "${file}": ${why}`, {
       hint: 'It must be readable for the user that PostgreSQL runs as, and valid TOML.',
     })
   }

@@ -92,6 +92,16 @@ describe('mistakes are refused by name', () => {
     })
   })
 
+  it.each(['localhost:5432:*:postgres:s3cret', '[schedule]\nurl = "postgresql://a:s3cret@b'])(
+    'a file that is no TOML is not shown, as there may be a password in it: %j',
+    async (content) => {
+      const refused = await loadConfig({ config: file(content) }, {}).catch((error) => error)
+      expect(refused).toMatchObject({ failure: 'usage' })
+      expect(refused.message).toMatch(/: Invalid TOML document: .+, at line \d+, column \d+$/)
+      expect(`${refused.message}${refused.hint}`).not.toContain('s3cret')
+    },
+  )
+
   it('a file that was asked for and is not there', async () => {
     await expect(loadConfig({ config: '/nonexistent/pgarch.toml' }, {})).rejects.toMatchObject({
       failure: 'usage',

@@ -1,7 +1,7 @@
 import { prettyTime } from '../amounts.ts'
 import { type Assessed, assess, wrongOf } from '../monitor/assessed.ts'
 import { databaseFindings } from '../monitor/database-findings.ts'
-import { type Severity, worstFirst } from '../monitor/finding.ts'
+import { type Finding, type Severity, worstFirst } from '../monitor/finding.ts'
 import { pathFindings } from '../monitor/path-findings.ts'
 import { requireCluster } from '../schedule/clusters.ts'
 import type { Schedule } from '../schedule/connect.ts'
@@ -26,18 +26,35 @@ export async function readClusters(
 export async function tellCluster(schedule: Schedule, reference: string): Promise<Told> {
   const clusters = await readClusters(schedule, reference)
   const lines = await Promise.all(clusters.map(clusterLines))
-  return { lines: lines.flat(), isWell: clusters.every(({ severity }) => severity === 'ok') }
+  return { lines: lines.flat(), isWell: areWell(clusters) }
 }
 
-/** All clusters, after what besides them needs attention. */
-export async function tellFleet(schedule: Schedule): Promise<Told> {
-  const { rowLines, tone } = await import('../print.ts')
-  const clusters = worstFirst(await readClusters(schedule, undefined))
+interface Fleet {
+  readonly clusters: readonly Assessed[]
+  /** What besides them needs attention. */
+  readonly besides: readonly Finding[]
+  readonly isWell: boolean
+}
+
+export async function readFleet(schedule: Schedule): Promise<Fleet> {
+  const clusters = await readClusters(schedule, undefined)
   const paths = await queryPathHealth(schedule, null)
   const besides = wrongOf([
     ...paths.flatMap(pathFindings),
     ...databaseFindings(await queryDatabaseHealth(schedule)),
   ])
+  return { clusters, besides, isWell: besides.length === 0 && areWell(clusters) }
+}
+
+export function areWell(clusters: readonly Assessed[]): boolean {
+  return clusters.every(({ severity }) => severity === 'ok')
+}
+
+/** All clusters, after what besides them needs attention. */
+export async function tellFleet(schedule: Schedule): Promise<Told> {
+  const { rowLines, tone } = await import('../print.ts')
+  const { besides, isWell, ...fleet } = await readFleet(schedule)
+  const clusters = worstFirst(fleet.clusters)
   const toneOf = (severity: Severity) => (severity === 'critical' ? tone.bad : tone.doubtful)
   const table = rowLines(
     clusters,
@@ -66,6 +83,6 @@ export async function tellFleet(schedule: Schedule): Promise<Told> {
       ...(clusters.length > 1 || told.length > 0 ? [''] : []),
       ...table,
     ],
-    isWell: troubled === 0 && besides.length === 0,
+    isWell,
   }
 }

@@ -54,10 +54,14 @@ async function statusAsJson(
     printJson(host)
     return host.some(hostNeedsAttention) ? adminExit.failed : undefined
   }
-  const { readClusters } = await import('./status-fleet.ts')
-  const clusters = await asAdmin(command, (schedule) => readClusters(schedule, reference))
+  const { areWell, readClusters, readFleet } = await import('./status-fleet.ts')
+  const { clusters, isWell } = await asAdmin(command, async (schedule) => {
+    if (reference === undefined) return await readFleet(schedule)
+    const clusters = await readClusters(schedule, reference)
+    return { clusters, isWell: areWell(clusters) }
+  })
   printJson(clusters)
-  return clusters.some(({ severity }) => severity !== 'ok') ? adminExit.failed : undefined
+  return isWell ? undefined : adminExit.failed
 }
 
 /** Ends by a signal alone; a scheduling database that does not answer is asked again. */

@@ -112,13 +112,17 @@ describe('a fleet', () => {
     expect(checked.measures[0]).not.toHaveProperty('warning')
     const full = [path('p', { freeBytes: 1, sizeBytes: 100 }), path('q')]
     const used = (own: string[]) =>
-      worstOf(checkFleet({ clusters: [], paths: full, database }, new Set(own)).findings)
+      worstOf(
+        checkFleet({ clusters: [cluster('a')], paths: full, database }, new Set(own)).findings,
+      )
     expect([used([]), used(['used'])]).toEqual(['critical', 'ok'])
   })
 
-  test('without clusters there is nothing to be old', () => {
+  test('without clusters it is the wrong database, or an empty one', () => {
     const checked = checkFleet({ clusters: [], paths: [], database }, none)
-    expect(tell(checked).lines[0]).toMatch(/^PGARCH OK: 0 clusters and 0 paths \| clusters=0/)
+    expect(tell(checked).lines[0]).toMatch(
+      /^PGARCH UNKNOWN: no cluster is registered \| clusters=0/,
+    )
   })
 })
 
@@ -137,6 +141,12 @@ test.each<[string, Partial<DatabaseHealth>, string, string?]>([
   ['one is long', { oldestTransaction: 3599 }, 'ok'],
   ['a standby is asked that is behind', { replayLag: 301 }, 'warning'],
   ['a standby is asked', { replayLag: 1 }, 'ok'],
+  [
+    'a standby is asked that was never told anything',
+    { replayLag: Number.NaN },
+    'unknown',
+    'how far this standby is behind its primary cannot be told',
+  ],
   ['a standby is behind', { standbyLag: 301 }, 'warning', 'a standby is 5 min behind'],
   ['it cannot be seen', { seesAll: false, standbys: null }, 'ok'],
 ])('the scheduling database: %s', (_, changes, severity, text) => {

@@ -1,7 +1,11 @@
-import { statSync, utimesSync } from 'node:fs'
+import { statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { cacheRoute, readCachedRoute } from '../../src/schedule/cached-route.ts'
+import {
+  cacheRoute,
+  readCachedRoute,
+  requireReadableRoute,
+} from '../../src/schedule/cached-route.ts'
 import type { Route } from '../../src/schedule/types.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
@@ -49,4 +53,19 @@ it.each([
   await cacheRoute(state.path, route)
   await cacheRoute(state.path, { ...route, ...change })
   expect(await kept()).toEqual({ ...route, ...change })
+})
+
+it('who only looks is told of one that nobody can read, and not of one that is not there', async () => {
+  await expect(requireReadableRoute(state.path)).resolves.toBeUndefined()
+  await cacheRoute(state.path, route)
+  await expect(requireReadableRoute(state.path)).resolves.toBeUndefined()
+  const file = join(state.path, 'route.json')
+  for (const damage of ['', '{"version":', '{"version":2}']) {
+    writeFileSync(file, damage)
+    expect(await kept()).toBeUndefined()
+    await expect(requireReadableRoute(state.path)).rejects.toMatchObject({
+      failure: 'unusable',
+      message: `file "${file}" is damaged`,
+    })
+  }
 })

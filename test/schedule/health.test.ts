@@ -1,13 +1,16 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { retireCluster } from '../../src/schedule/clusters.ts'
+import type { Schedule } from '../../src/schedule/connect.ts'
 import { queryDatabaseHealth, queryPathHealth } from '../../src/schedule/health.ts'
 import { enrolMember } from '../../src/schedule/members.ts'
 import { setPathActive } from '../../src/schedule/paths.ts'
 import { setRoute } from '../../src/schedule/routes.ts'
 import { queryStatus } from '../../src/schedule/status.ts'
 import type { CopyEvent } from '../../src/schedule/types.ts'
-import { serverVersions, startServer } from '../support/postgres.ts'
+import { folderForServers, serverVersions, startFrom, startServer } from '../support/postgres.ts'
 import {
   addCluster,
   addPath,
@@ -189,4 +192,20 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       hasStrayLog: true,
     })
   })
+})
+
+test('a standby that has lost its primary is behind, though it has replayed all that it got', async () => {
+  const primary = await startServer()
+  const { rows } = await createSchedule(primary, 'lost')
+  await rows('create table pgarch.something ()')
+  await primary.stop()
+  const copy = join(folderForServers('standby'), 'data')
+  execFileSync('cp', ['-a', primary.dataDirectory, copy])
+  const standby = await startFrom(copy, { signal: 'standby' })
+  const lag = async () => {
+    const query = (sql: string) => standby.query(sql, [], 'lost')
+    return (await queryDatabaseHealth({ query } as unknown as Schedule)).replayLag
+  }
+  // It has replayed no commit of its own yet, and so cannot tell.
+  expect(await lag()).toBeNaN()
 })
