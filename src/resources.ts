@@ -14,11 +14,13 @@ export async function withScheduling<Result>(
   config: Config,
   use: (schedule: Schedule) => Promise<Result>,
   purpose: ScheduleSettings['purpose'] = 'agent',
+  statementTimeout?: number,
 ): Promise<Result> {
   const { scheduleDomain: domain, scheduleTimeout: timeoutMilliseconds } = config
   const url = scheduleUrl(config)
   const names = namesOf(config)
-  return await withSchedule({ url, domain, names, timeoutMilliseconds, purpose }, use)
+  const settings = { url, domain, names, timeoutMilliseconds, purpose, statementTimeout }
+  return await withSchedule(settings, use)
 }
 
 /** As set, or as the domain has it; `usage` without both. */

@@ -25,12 +25,17 @@ export { pathMeasures } from '../monitor/path-findings.ts'
  * looked at besides.
  */
 export function checkCentre(options: CheckOptions, command: Command): Promise<Checked> {
-  return asAdmin(command, async (schedule, config) => {
-    const { cluster, path } = options
-    if (cluster !== undefined) return await ofCluster(schedule, cluster, options, config)
-    if (path !== undefined) return await ofPath(schedule, path, options, config)
-    return await ofFleet(schedule, options, config)
-  })
+  const { cluster, path, timeout } = options
+  return asAdmin(
+    command,
+    async (schedule, config) => {
+      if (cluster !== undefined) return await ofCluster(schedule, cluster, options, config)
+      if (path !== undefined) return await ofPath(schedule, path, options, config)
+      return await ofFleet(schedule, options, config)
+    },
+    // Else a database that is slow would get one more to do with every check that gave up.
+    timeout * 1000,
+  )
 }
 
 async function ofCluster(

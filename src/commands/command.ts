@@ -34,12 +34,18 @@ export function authorHere(): string {
   return `${userInfo().username}@${hostname()}`
 }
 
-/** Opens the scheduling database as a person who steers or looks, not as a host. */
+/**
+ * Opens the scheduling database as a person who steers or looks, not as a host.
+ *
+ * @param statementTimeout milliseconds after which the server ends a statement
+ */
 export async function asAdmin<Result>(
   command: Command,
   use: (schedule: Schedule, config: Config) => Promise<Result>,
+  statementTimeout?: number,
 ): Promise<Result> {
   const config = await configOf(command)
   const { withScheduling } = await import('../resources.ts')
-  return await withScheduling(config, (schedule) => use(schedule, config), 'admin')
+  const useIt = (schedule: Schedule) => use(schedule, config)
+  return await withScheduling(config, useIt, 'admin', statementTimeout)
 }

@@ -39,6 +39,8 @@ export interface ScheduleSettings {
    * may take its time. `init`: as admin, and the schema may be missing or of any version.
    */
   readonly purpose?: 'agent' | 'admin' | 'init'
+  /** For a statement, which the server then ends; milliseconds. An agent's is that of a call. */
+  readonly statementTimeout?: number | undefined
 }
 
 /** Where a server is: a host of the URL, or of its domain, and one of that host's addresses. */
@@ -88,6 +90,7 @@ async function makeClient(
 ): Promise<Client> {
   const { Client, types } = await import('pg')
   const agent = (settings.purpose ?? 'agent') === 'agent'
+  const statementTimeout = agent ? settings.timeoutMilliseconds : settings.statementTimeout
   const { host, port } = place
   return new Client({
     host: place.address,
@@ -99,7 +102,7 @@ async function makeClient(
     password: () => findPassword(address, { host, port }),
     application_name: address.applicationName ?? settings.applicationName ?? 'pgarch',
     ...(address.options !== undefined && { options: address.options }),
-    ...(agent && { statement_timeout: settings.timeoutMilliseconds }),
+    ...(statementTimeout !== undefined && { statement_timeout: statementTimeout }),
     keepAlive: true,
     types: {
       getTypeParser: ((oid: number, format?: 'text') =>

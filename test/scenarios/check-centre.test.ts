@@ -208,6 +208,23 @@ describe('a look at the paths themselves', () => {
     expect((await check('--fleet', '--probe')).status).toBe(0)
   })
 
+  it('a scheduling database that hangs is unknown, and has nothing left to do once nobody waits', async () => {
+    const locks = async (granted: boolean) => {
+      const rows = await fleet.rows(
+        `select from pg_locks where relation = 'pgarch.arch_path_info'::regclass
+           and mode like 'Access%' and granted = ${granted}`,
+      )
+      return rows.length
+    }
+    const holding = fleet.rows('begin; lock pgarch.arch_path_info; select pg_sleep(8); commit')
+    await waitFor('it is locked', async () => (await locks(true)) === 1)
+    const hung = await check('--fleet', '--timeout', '2')
+    expect(hung).toMatchObject({ status: 3, stdout: expect.stringMatching(/^PGARCH UNKNOWN: /) })
+    await waitFor('the server has given up, too', async () => (await locks(false)) === 0)
+    expect(await locks(true)).toBe(1)
+    await holding
+  })
+
   it('a local path is on other hosts, and is left alone but where it is named', async () => {
     const root = await fleet.addPath('nas')
     await fleet.admin('route', 'set', 'app', 'nas', '--priority', '1')

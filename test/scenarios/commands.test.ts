@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -11,9 +12,11 @@ import {
   wakeArchiver,
 } from '../support/fleet.ts'
 import { makeFolder } from '../support/folder.ts'
+import { installation } from '../support/installation.ts'
 import type { Server } from '../support/postgres.ts'
 import { copiesOf, fingerprintOf, triesOf } from '../support/rows.ts'
 import { type Sshd, startSshd } from '../support/sshd.ts'
+import { asUnprivileged } from '../support/unprivileged.ts'
 
 let fleet: Fleet
 let sshd: Sshd
@@ -468,6 +471,20 @@ describe('the command line', () => {
     const { status, stdout, stderr } = await dba(...words)
     expect(status).toBe(expected)
     expect(stdout + stderr).toMatch(/^Usage: pgarch/)
+  })
+
+  it.each([
+    ['status --host --json', 1],
+    ['check --host', 3],
+  ])('%j on a disk that is full has told nothing, with status %i', (words, expected) => {
+    const line = `exec '${installation().pgarch}' ${words} >/dev/full`
+    const { status, stderr } = spawnSync('/bin/sh', ['-c', line], {
+      env: { ...fleet.environment },
+      encoding: 'utf8',
+      ...asUnprivileged(),
+    })
+    expect(stderr).toContain('ERROR:  could not write standard output: ')
+    expect(status).toBe(expected)
   })
 
   it('every command has --help', async () => {
