@@ -130,11 +130,16 @@ function unrouted({ name, activePaths }: ClusterStatus): Found | undefined {
   return { severity: 'critical', text: 'no active path', hint }
 }
 
-function failing({ failures, lastError, localFiles }: ClusterStatus): Found | undefined {
+/** Of what is told by different clocks, or a moment later; milliseconds. */
+const together = 300_000
+
+function failing(cluster: ClusterStatus): Found | undefined {
+  const { failures, lastError, lastFailureTime, localTime } = cluster
   if (failures === 0) return undefined
   const text = `${counted(failures, 'failed try', 'failed tries')}: ${lastError}`
-  // What no path takes may lie in a local archive.
-  if (localFiles > 0) return { severity: 'warning', text }
+  // What no path takes may go to a local archive, as long as that takes it.
+  const isTaken = localTime !== null && Number(localTime) + together >= Number(lastFailureTime)
+  if (isTaken) return { severity: 'warning', text }
   return { severity: 'critical', text, hint: 'WAL waits in pg_wal, which grows.' }
 }
 

@@ -151,6 +151,11 @@ const gauges: readonly FamilyOf<AssessedCluster>[] = [
     ({ localFiles }) => localFiles,
   ),
   gauge(
+    'pgarch_cluster_last_local_timestamp_seconds',
+    'When the newest of those was recorded.',
+    ({ localTime }) => localTime,
+  ),
+  gauge(
     'pgarch_cluster_has_lost_files',
     'Whether WAL files of the cluster are on lost paths or hosts alone.',
     ({ lostFiles }) => lostFiles > 0,

@@ -31,7 +31,7 @@ export function checkPath(path: PathHealth): Checked {
   if (used !== undefined && lostTime === null) {
     measures.unshift({
       ...{ ...common, name: 'used', value: used * 100, unit: '%', max: 100 },
-      ...{ warning: parseRange('90'), critical: parseRange('95') },
+      ...(path.active && { warning: parseRange('90'), critical: parseRange('95') }),
       hint: 'Give it room, or let another path take the files: see docs/monitoring.md.',
     })
   }
@@ -109,9 +109,10 @@ export function withoutPath(error: string | null, name: string): string {
 
 /** A push passes it over then. */
 function full(path: PathHealth): Found | undefined {
-  const { reserveBytes, lostTime } = path
+  const { reserveBytes, active, lostTime } = path
   const free = freeNow(path)
-  if (lostTime !== null || free === undefined || free >= reserveBytes) return undefined
+  // One that takes no files may be as full as it is.
+  if (!active || lostTime !== null || free === undefined || free >= reserveBytes) return undefined
   const text = `${prettySize(free)} are free, less than its reserve of ${prettySize(reserveBytes)}`
   const hint = 'No file goes there until there is more. "pgarch path test" looks how much there is.'
   return { severity: 'critical', text, hint }

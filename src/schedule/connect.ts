@@ -133,7 +133,8 @@ async function sessionMismatch(
 
 async function requireKnownSchema(schedule: Schedule): Promise<void> {
   const [row] = await schedule.query<{ version: number; oldest: number }>(
-    'select version, oldest_client as oldest from pgarch.schema_version()',
+    // Compiling a statement takes seconds where nobody has analyzed the tables yet; none here needs it.
+    'set jit = off; select version, oldest_client as oldest from pgarch.schema_version()',
   )
   const { version = 0, oldest = 0 } = row ?? {}
   if (version < knownSchemaVersion) {

@@ -35,6 +35,8 @@ export interface ClusterStatus {
   readonly lostTime: Date | null
   /** WAL files that are in a member's local archive, without those that were declared lost. */
   readonly localFiles: number
+  /** When the newest of them was recorded; null: there are none. */
+  readonly localTime: Date | null
   /** Bytes. */
   readonly walSegmentSize: number
   /** What its shipper told last; null: it never had one. */
@@ -172,7 +174,7 @@ const losses = `
   group by g.db_id`
 
 const locals = `
-  select c.db_id, count(*) as files from pgarch.arch_copy c
+  select c.db_id, count(*) as files, max(c.create_time) as newest from pgarch.arch_copy c
   where c.member_id is not null and ($1::uuid is null or c.db_id = $1)
     and not exists (select from pgarch.arch_local_loss l
                     where l.db_id = c.db_id and l.member_id = c.member_id
@@ -220,7 +222,8 @@ const statement = `
          s.last_error as "lastError", coalesce(k.number, 0) as "openConflicts",
          coalesce(g.files, 0) as "droppedFiles", g.last_time as "lastDropTime",
          coalesce(o.files, 0) as "lostFiles", o.last_time as "lostTime",
-         coalesce(c.files, 0) as "localFiles", d.wal_segment_size as "walSegmentSize", h.shipping,
+         coalesce(c.files, 0) as "localFiles", c.newest as "localTime",
+         d.wal_segment_size as "walSegmentSize", h.shipping,
          coalesce(u.cleanups, '[]') as cleanups, coalesce(m.members, '[]') as members,
          coalesce(m.hosts, 0) as hosts, coalesce(m.seen, 0) as "hostsSeen", now() as "asOf"
   from pgarch.arch_db_info d

@@ -149,7 +149,9 @@ const cases: readonly Case[] = [
     alert: 'PgarchFailing',
     series: {
       'pgarch_cluster_failures{cluster="app"}': constant(3),
-      'pgarch_cluster_local_files{cluster="app"}': constant(0),
+      // A local archive took files, and takes no more.
+      'pgarch_cluster_last_local_timestamp_seconds{cluster="app"}': constant(0),
+      'pgarch_cluster_last_failure_timestamp_seconds{cluster="app"}': constant(301),
     },
     after: 15,
     labels: { ...critical, ...app },
@@ -203,6 +205,8 @@ const cases: readonly Case[] = [
     series: {
       'pgarch_cluster_local_files{cluster="app"}': constant(7),
       'pgarch_cluster_failures{cluster="app"}': constant(7),
+      'pgarch_cluster_last_local_timestamp_seconds{cluster="app"}': constant(0),
+      'pgarch_cluster_last_failure_timestamp_seconds{cluster="app"}': constant(300),
     },
     after: 15,
     labels: { ...warning, ...app },

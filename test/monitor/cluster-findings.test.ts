@@ -48,6 +48,7 @@ const well: ClusterStatus = {
   lostFilesAreCounted: true,
   lostTime: null,
   localFiles: 0,
+  localTime: null,
   walSegmentSize: 16 * 1024 * 1024,
   shipping: null,
   cleanups: [],
@@ -88,7 +89,16 @@ test.each<Case>([
     'critical',
     '2 failed tries: path "berlin": no space',
   ],
-  ['all fails, and a local archive takes it', { ...failing, localFiles: 2 }, 'warning'],
+  [
+    'all fails, and a local archive takes it',
+    { ...failing, localFiles: 2, localTime: ago(9 + 300) },
+    'warning',
+  ],
+  [
+    'all fails, and a local archive that took files takes no more',
+    { ...failing, localFiles: 2, localTime: ago(9 + 301) },
+    'critical',
+  ],
   ['a local archive', { localFiles: 1 }, 'warning', '1 file only in a local archive'],
   [
     'a path fails, and another takes the files',

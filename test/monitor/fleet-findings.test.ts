@@ -39,6 +39,7 @@ function cluster(name: string, changes: Partial<ClusterStatus> = {}): ClusterSta
     ...{ route: [{ ...route, lastError: null }], members: [member], shipping: null },
     ...{ lastWalName: '000000010000000000000001', lastArchivedTime: ago(10) },
     ...{ archiveTimeoutSeconds: 60, failures: 0, openConflicts: 0, localFiles: 0 },
+    localTime: null,
     ...{ droppedFiles: 0, lostFiles: 0, activePaths: 1, hosts: 1, hostsSeen: 1 },
     ...changes,
   }

@@ -69,6 +69,7 @@ test.each<Case>([
     { active: false, probeTime: ago(1), probeError: 'x' },
     'critical',
   ],
+  ['it is full, and was disabled', { ...room, freeBytes: 1, active: false }, 'ok'],
   ['it is lost', { ...failed, ...room, freeBytes: 1, lostTime: ago(1) }, 'ok'],
   ['there is room', room, 'ok'],
   ['it fills', { ...room, freeBytes: 99 }, 'warning', expect.stringContaining('99 bytes of 1000')],

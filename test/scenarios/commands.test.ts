@@ -422,7 +422,7 @@ const routeKeys =
 const statusKeys = (
   'fingerprint name active createTime switch switchReason switchAuthor switchTime route activePaths ' +
   'lastWalName lastArchivedTime archiveTimeoutSeconds failures lastFailureTime lastError openConflicts ' +
-  'droppedFiles lastDropTime lostFiles lostTime localFiles walSegmentSize shipping cleanups members ' +
+  'droppedFiles lastDropTime lostFiles lostTime localFiles localTime walSegmentSize shipping cleanups members ' +
   'hosts hostsSeen asOf lostFilesAreCounted shippingLag severity concerns'
 ).split(' ')
 const logKeys = (

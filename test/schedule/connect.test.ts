@@ -173,6 +173,12 @@ describe('calls', () => {
     })
   })
 
+  test('no statement is compiled, whatever the server would like', async () => {
+    const settings = { url: url('', primary), timeoutMilliseconds: 9000 }
+    const [row] = await withSchedule(settings, (schedule) => schedule.query('show jit'))
+    expect(row).toEqual({ jit: 'off' })
+  })
+
   test('whatever the caller throws passes through', async () => {
     const thrown = new Error('mine')
     const call = withSchedule({ url: url('', primary), timeoutMilliseconds: 9000 }, async () => {
