@@ -1,4 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PgarchError } from '../errors.ts'
 import { dnsName } from '../host-name.ts'
 
@@ -33,8 +34,11 @@ const bounds = { shortest: 1000, longest: 86_400_000 }
 /** To one server at first, in milliseconds; and how often all are asked. */
 const ofResolver = { timeout: 600, tries: 3 }
 
+/** So long is waited for one family once the other has addresses, in milliseconds (RFC 8305, section 3). */
+const patience = 250
+
 /**
- * All addresses of a host now, of both families. Rejects with `unreachable`, be it that the name has
+ * All addresses of a host now, of both families, or of the one that is answered for. Rejects with `unreachable`, be it that the name has
  * none or that nobody answers; the cause's `code` tells (`ENOTFOUND` and `ENODATA`: it has none).
  */
 export function askAddresses(host: string, { servers }: NameSettings): Promise<Addresses> {
@@ -78,10 +82,13 @@ async function lookUp(host: string): Promise<Addresses> {
 async function askServers(host: string, servers: readonly string[]): Promise<Addresses> {
   const name = dnsName(host) ?? host
   const one = resolver(servers)
-  const answers = await Promise.allSettled([
-    one.resolve4(name, { ttl: true }),
-    one.resolve6(name, { ttl: true }),
-  ])
+  const questions = [one.resolve4(name, { ttl: true }), one.resolve6(name, { ttl: true })]
+  const both = Promise.allSettled(questions)
+  const enough = Promise.any(questions).then(() => sleep(patience, undefined, { ref: false }))
+  // Where neither has any, both have been waited for.
+  await Promise.race([both, enough.catch(() => both)])
+  one.cancel()
+  const answers = await both
   const [four, six] = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : []))
   const records = alternate(four ?? [], six ?? [])
   if (records.length === 0) {

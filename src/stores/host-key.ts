@@ -29,37 +29,47 @@ export async function readHostKey(options: {
   names?: NameSettings
 }): Promise<string> {
   const { host, port, connectTimeout, names = {} } = options
-  const { default: ssh2 } = await import('ssh2')
-  const client = new ssh2.Client()
-  let socket: Socket | undefined
+  const reasons: unknown[] = []
   try {
     const signal = AbortSignal.timeout(connectTimeout)
-    const reached = await reach({ host, port }, names, connectTimeout, signal)
-    socket = reached.socket
-    return await new Promise<string>((resolve, reject) => {
-      client.on('error', reject)
-      client.on('close', () => reject(new Error('connection closed')))
-      client.connect({
-        sock: reached.socket,
-        username: 'pgarch',
-        readyTimeout: connectTimeout,
-        algorithms: { serverHostKey: [...usualAlgorithms] },
-        hostVerifier: (key: Buffer) => {
-          resolve(formatHostKey(key))
-          return false
-        },
-      })
-    })
+    for await (const { socket } of reach({ host, port }, names, connectTimeout, signal)) {
+      try {
+        return await presentedKey(socket, connectTimeout)
+      } catch (thrown) {
+        reasons.push(thrown)
+      } finally {
+        socket.destroy()
+      }
+    }
   } catch (thrown) {
-    throw new PgarchError(
-      'unreachable',
-      `could not read the host key of ${host}, port ${port}: ${describeError(thrown)}`,
-      { cause: thrown },
-    )
-  } finally {
-    client.on('error', () => {}) // it was told to refuse the key
-    socket?.destroy()
+    reasons.push(thrown)
   }
+  const said = [...new Set(reasons.map(describeError))].join('; ')
+  throw new PgarchError(
+    'unreachable',
+    `could not read the host key of ${host}, port ${port}: ${said}`,
+    { cause: reasons.at(-1) },
+  )
+}
+
+async function presentedKey(sock: Socket, readyTimeout: number): Promise<string> {
+  const { default: ssh2 } = await import('ssh2')
+  const client = new ssh2.Client()
+  return await new Promise<string>((resolve, reject) => {
+    // Also after it was told to refuse the key.
+    client.on('error', reject)
+    client.on('close', () => reject(new Error('connection closed')))
+    client.connect({
+      sock,
+      username: 'pgarch',
+      readyTimeout,
+      algorithms: { serverHostKey: [...usualAlgorithms] },
+      hostVerifier: (key: Buffer) => {
+        resolve(formatHostKey(key))
+        return false
+      },
+    })
+  })
 }
 
 /** The fingerprint as OpenSSH prints it: `SHA256:` and base64 without padding. */

@@ -10,19 +10,23 @@ export interface Reached {
 }
 
 /**
- * Connects to a host, by whichever of its addresses answers where it is a name. Rejects with what went
- * wrong, or with the signal's reason; to an address that comes as the socket's error.
+ * Connections to a host, one after the other as they are asked for: where it is a name to those of its
+ * addresses where a server speaks, else the one, whose errors come as the socket's. The taker destroys them.
+ * Rejects with what went wrong with other addresses, or with the signal's reason.
  *
  * @param connectTimeout milliseconds; half of them are for the name
  */
-export async function reach(
+export async function* reach(
   server: { readonly host: string; readonly port: number },
   names: NameSettings,
   connectTimeout: number,
   signal: AbortSignal,
-): Promise<Reached> {
+): AsyncGenerator<Reached, undefined> {
   const { host, port } = server
-  if (isIP(host) !== 0) return { socket: connect({ host, port, noDelay: true }) }
-  const { openSocket } = await import('../dns/open-socket.ts')
-  return await openSocket({ host, port }, names, connectTimeout / 2, signal)
+  if (isIP(host) !== 0) {
+    yield { socket: connect({ host, port, noDelay: true }) }
+    return
+  }
+  const { openSockets } = await import('../dns/open-sockets.ts')
+  yield* openSockets({ host, port }, names, connectTimeout / 2, signal)
 }

@@ -3,8 +3,9 @@ import type { SFTPWrapper } from 'ssh2'
 import SftpClient from 'ssh2-sftp-client'
 import type { NameSettings } from '../dns/ask.ts'
 import { describeError, PgarchError } from '../errors.ts'
-import { algorithmsFor, formatHostKey, hostKeyBytes, hostKeyFingerprint } from './host-key.ts'
-import { findLogins } from './identity.ts'
+import { connectFailure, isWrongLogin, otherHostKey } from './connect-failure.ts'
+import { algorithmsFor, formatHostKey, hostKeyBytes } from './host-key.ts'
+import { findLogins, type Login } from './identity.ts'
 import { type Reached, reach } from './reach.ts'
 import type { PathDescription, StoreOptions } from './store.ts'
 
@@ -43,8 +44,8 @@ export class SftpConnection {
 
   /**
    * Connects to one of the host's addresses, checks the host key, logs in and starts SFTP, all within
-   * `connectTimeout`. Rejects with
-   * `unreachable`, or with `unusable` when the host key or the login is not accepted.
+   * `connectTimeout`. Where a server has another host key, or closes the connection, the next address is
+   * tried. Rejects with `unreachable`, or with `unusable` when the host key or the login is not accepted.
    */
   static async open(path: PathDescription, options: StoreOptions): Promise<SftpConnection> {
     const { sshHost: host, sshPort: port, sshUser: username, hostKey } = path
@@ -54,56 +55,40 @@ export class SftpConnection {
         `path "${path.name}" lacks its SSH host, port, user or host key`,
       )
     }
-    const { names = {} } = options
+    const { names = {}, connectTimeout } = options
     const logins = await findLogins(path.name, username, options.identity)
-    const silent = () => {}
-    const client = new SftpClient(path.name, { error: silent, end: silent, close: silent })
-    let refusal: PgarchError | undefined
     const stop = new AbortController()
     const expired = Promise.withResolvers<never>()
-    expired.promise.catch(silent)
+    expired.promise.catch(() => {})
     stop.signal.addEventListener('abort', () => expired.reject(stop.signal.reason))
     // Rounded, as it may be what is left of another limit.
-    const seconds = Math.ceil(options.connectTimeout / 100) / 10
+    const seconds = Math.ceil(connectTimeout / 100) / 10
     const timer = setTimeout(
       () => stop.abort(new Error(`no connection within ${seconds} s`)),
-      options.connectTimeout,
+      connectTimeout,
     )
-    let socket: Socket | undefined
+    const reasons: unknown[] = []
     try {
-      const reached = await reach({ host, port }, names, options.connectTimeout, stop.signal)
-      socket = reached.socket
-      const connecting = client.connect({
-        sock: socket,
-        username,
-        ...keepalive,
-        readyTimeout: 0,
-        authHandler: logins,
-        algorithms: {
-          serverHostKey: algorithmsFor(hostKey),
-          // Several times as fast as the others, also without the native add-on.
-          cipher: {
-            prepend: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
-            append: [],
-            remove: [],
-          },
-        },
-        hostVerifier: (key: Buffer) => {
-          if (key.equals(hostKeyBytes(hostKey))) return true
-          refusal = otherHostKey(path, hostKey, formatHostKey(key))
-          return false
-        },
-      })
-      const sftp = (await Promise.race([connecting, expired.promise])) as SFTPWrapper
-      const connection = new SftpConnection(path, client, socket, sftp)
-      await connection.#follow(reached, host, names)
-      return connection
+      for await (const reached of reach({ host, port }, names, connectTimeout, stop.signal)) {
+        const { socket } = reached
+        try {
+          const starting = startSftp(socket, path, { username, hostKey, logins })
+          const { client, sftp } = await Promise.race([starting, expired.promise])
+          const connection = new SftpConnection(path, client, socket, sftp)
+          await connection.#follow(reached, host, names)
+          return connection
+        } catch (thrown) {
+          socket.destroy()
+          reasons.push(thrown)
+          if (isWrongLogin(thrown)) break
+        }
+      }
     } catch (thrown) {
-      socket?.destroy()
-      throw refusal ?? connectFailure(path, thrown)
+      reasons.push(thrown)
     } finally {
       clearTimeout(timer)
     }
+    throw connectFailure(path, reasons)
   }
 
   get isLost(): boolean {
@@ -174,28 +159,39 @@ export class SftpConnection {
   }
 }
 
-function otherHostKey(path: PathDescription, pinned: string, presented: string): PgarchError {
-  const show = (key: string) => `${key.split(' ')[0]} ${hostKeyFingerprint(key)}`
-  return new PgarchError('unusable', `path "${path.name}": the host key has changed`, {
-    hint: `Expected ${show(pinned)}, but ${path.sshHost} presents ${show(presented)}. Unless the key was changed on purpose, someone may be listening. Pin a new key with "pgarch path set".`,
+/** Over a connection to a server that may turn out to be another one: its host key is looked at first. */
+async function startSftp(
+  sock: Socket,
+  path: PathDescription,
+  of: { readonly username: string; readonly hostKey: string; readonly logins: Login[] },
+): Promise<{ client: SftpClient; sftp: SFTPWrapper }> {
+  const { username, hostKey, logins } = of
+  const silent = () => {}
+  const client = new SftpClient(path.name, { error: silent, end: silent, close: silent })
+  let refusal: PgarchError | undefined
+  const connecting = client.connect({
+    sock,
+    username,
+    ...keepalive,
+    readyTimeout: 0,
+    authHandler: logins,
+    algorithms: {
+      serverHostKey: algorithmsFor(hostKey),
+      // Several times as fast as the others, also without the native add-on.
+      cipher: {
+        prepend: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
+        append: [],
+        remove: [],
+      },
+    },
+    hostVerifier: (key: Buffer) => {
+      if (key.equals(hostKeyBytes(hostKey))) return true
+      refusal = otherHostKey(path, hostKey, formatHostKey(key))
+      return false
+    },
   })
-}
-
-function connectFailure(path: PathDescription, thrown: unknown): PgarchError {
-  const where = `path "${path.name}": could not connect to ${path.sshHost}, port ${path.sshPort}`
-  const said = describeError(thrown).replace(/^getConnection: /, '')
-  const options = { cause: thrown }
-  if (/authentication methods failed/.test(said)) {
-    return new PgarchError('unusable', `${where}: no SSH key was accepted`, {
-      ...options,
-      hint: `The public key must be in the authorized keys of user "${path.sshUser}" there.`,
-    })
-  }
-  if (/no matching host key/i.test(said)) {
-    return new PgarchError('unusable', `${where}: it has no host key of the pinned type`, {
-      ...options,
-      hint: `Expected ${path.hostKey?.split(' ')[0]}. Pin a new key with "pgarch path set".`,
-    })
-  }
-  return new PgarchError('unreachable', `${where}: ${said}`, options)
+  const sftp = (await connecting.catch((thrown: unknown) => {
+    throw refusal ?? thrown
+  })) as unknown as SFTPWrapper
+  return { client, sftp }
 }

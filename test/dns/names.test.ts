@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -7,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, v
 import { addressesOf, noteWorked } from '../../src/dns/addresses.ts'
 import { askAddresses, type NameSettings } from '../../src/dns/ask.ts'
 import { followAddress, followService } from '../../src/dns/follow.ts'
-import { openSocket } from '../../src/dns/open-socket.ts'
+import { openSockets } from '../../src/dns/open-sockets.ts'
 import { noteServices, servicesOf } from '../../src/dns/services.ts'
 import { waitFor } from '../support/fleet.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -63,6 +64,22 @@ describe.skipIf(!findProgram('named') || !findProgram('nsupdate'))('names', () =
     expect(addresses[1]).toBe('::1')
     expect(timeToLive).toBe(20_000)
     expect(await askAddresses(`both.${named.zone}`, of)).toMatchObject({ timeToLive: 50_000 })
+  })
+
+  it('a server that answers for one family and drops the question for the other is enough', async () => {
+    const one = createSocket('udp4').bind(0, '127.0.0.1')
+    onTestFinished(() => void one.close())
+    one.on('message', (query, { address, port }) => {
+      // RFC 1035, section 4.1: the name ends with a zero, then come the type and the class.
+      const end = query.indexOf(0, 12) + 5
+      if (query.readUInt16BE(end - 4) !== 1) return
+      const header = [...query.subarray(0, 2), 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]
+      const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 2]
+      one.send(Buffer.from([...header, ...query.subarray(12, end), ...record]), port, address)
+    })
+    await once(one, 'listening')
+    const of = { ...settings(), servers: [`127.0.0.1:${one.address().port}`] }
+    expect(await all('four', of, 2000)).toEqual(['127.0.0.2'])
   })
 
   it('localhost is this machine, whatever DNS says', async () => {
@@ -157,9 +174,11 @@ describe.skipIf(!findProgram('named') || !findProgram('nsupdate'))('names', () =
     async function open(host: string, port: number, of: NameSettings, limit = 20_000) {
       const signal = AbortSignal.timeout(limit)
       const to = { host: `${host}.${named.zone}`, port }
-      const { socket, place } = await openSocket(to, of, limit, signal)
-      onTestFinished(() => void socket.destroy())
-      return { address: place.address, greeting: String(socket.read()) }
+      for await (const { socket, place } of openSockets(to, of, limit, signal)) {
+        onTestFinished(() => void socket.destroy())
+        return { address: place.address, greeting: String(socket.read()) }
+      }
+      throw new Error('there is none')
     }
 
     it('goes to the address that answers: one is dead, the server of another hangs', async () => {
@@ -172,6 +191,36 @@ describe.skipIf(!findProgram('named') || !findProgram('nsupdate'))('names', () =
         await worked('three', last, of)
         expect(await open('three', port, of)).toEqual({ address: '127.0.0.4', greeting: 'hello' })
       }
+    })
+
+    it('is followed by those to the other addresses, and none of these is left behind', async () => {
+      const of = settings()
+      const hanging = await serve('127.0.0.2', 0)
+      const port = portOf(hanging)
+      const closed = new Promise((resolve) =>
+        hanging.on('connection', (socket) => socket.on('close', resolve).resume()),
+      )
+      const addresses = ['127.0.0.3', '127.0.0.4']
+      for (const address of addresses) await serve(address, port, 'hello')
+      await named.update(
+        'add next 1 A 127.0.0.2',
+        ...addresses.map((address) => `add next 1 A ${address}`),
+      )
+      await worked('next', '127.0.0.2', of)
+      const to = { host: `next.${named.zone}`, port }
+      const found: string[] = []
+      for await (const { socket, place } of openSockets(
+        to,
+        of,
+        20_000,
+        new AbortController().signal,
+      )) {
+        socket.destroy()
+        found.push(place.address)
+        if (found.length === 2) break
+      }
+      expect(found.toSorted()).toEqual(addresses)
+      await closed
     })
 
     it('says why none of the addresses answers, each reason once', async () => {
