@@ -73,6 +73,10 @@ declare
                          where wal_place(w) < wal_place(clean_up.kept_from) order by w collate "C");
   fresh bigint;
 begin
+  -- In the order in which record and a rebuild take them.
+  perform from arch_copy c
+  where c.db_id = caller.db_id and c.wal_name = any (wanted) and c.path_id = clean_up.path_id
+  order by c.wal_name for update;
   delete from arch_copy c
   where c.db_id = caller.db_id and c.wal_name = any (wanted) and c.path_id = clean_up.path_id;
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeFolder, ownByUnprivileged } from './folder.ts'
+import { freeze } from './processes.ts'
 import { asUnprivileged } from './unprivileged.ts'
 
 /** A real DNS server, BIND 9, for one zone that is changed by nsupdate with a TSIG key. */
@@ -78,7 +79,7 @@ export async function startNamed(folder: string, zone = 'pgarch.test'): Promise<
       await ended
     },
     freeze() {
-      child?.kill('SIGSTOP')
+      freeze(child?.pid)
     },
     thaw() {
       child?.kill('SIGCONT')

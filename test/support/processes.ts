@@ -34,3 +34,16 @@ export function kill(pid: number | undefined): void {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
+
+/** SIGSTOP; returns once all threads have stopped, which they do some moments after the signal. */
+export function freeze(pid: number | undefined): void {
+  if (pid === undefined) return
+  process.kill(pid, 'SIGSTOP')
+  const tasks = `/proc/${pid}/task`
+  const hasStopped = (task: string) =>
+    /\) [TtZX] [^)]*$/.test(readFileSync(`${tasks}/${task}/stat`, 'utf8'))
+  const deadline = Date.now() + 10_000
+  while (!readdirSync(tasks).every(hasStopped)) {
+    if (Date.now() > deadline) throw new Error(`process ${pid} does not stop`)
+  }
+}
