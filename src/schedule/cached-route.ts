@@ -90,14 +90,8 @@ export async function readCachedPaths(
  */
 export async function requireReadableRoute(stateDirectory: string): Promise<void> {
   const file = join(stateDirectory, routeFile)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return
-    throw fileError('read file', file, thrown)
-  }
-  if (parseStored(text) !== undefined) return
+  const text = await readIfThere(file)
+  if (text === undefined || parseStored(text) !== undefined) return
   throw new PgarchError('unusable', `file "${file}" is damaged`, {
     hint: 'Remove it: the next push that reaches the scheduling database writes it anew.',
   })
@@ -108,14 +102,8 @@ async function readStored<Stored>(
   name: string,
 ): Promise<Stored | undefined> {
   const file = join(stateDirectory, name)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT', 'EACCES')) return undefined
-    throw fileError('read file', file, thrown)
-  }
-  return parseStored<Stored>(text)
+  const text = await readIfThere(file, 'ENOENT', 'EACCES')
+  return text === undefined ? undefined : parseStored<Stored>(text)
 }
 
 function parseStored<Stored>(text: string): Stored | undefined {

@@ -39,7 +39,8 @@ export async function buildClientOf(commit: string, folder: string): Promise<str
     platform: 'node',
     format: 'cjs',
     target: 'node24',
-    external: ['*.node', 'cpu-features', 'pg-native'],
+    // cli-table3 was for people, and is no longer installed.
+    external: ['*.node', 'cpu-features', 'pg-native', 'cli-table3'],
     logLevel: 'error',
   })
   makeReadable(folder)
