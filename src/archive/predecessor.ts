@@ -2,16 +2,16 @@ import { hostname } from 'node:os'
 import { readFingerprint } from '../postgres/fingerprint.ts'
 import { readLife } from '../postgres/life.ts'
 import type { Member } from '../postgres/member.ts'
+import type { OwnServer } from '../postgres/own-server.ts'
 import { findCluster } from '../schedule/clusters.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type EnrolledMember, listMembersAtWork } from '../schedule/members.ts'
-import type { Production } from './production-server.ts'
 import type { KnownCluster } from './registration.ts'
 
 /** By the fingerprint that came along, which pg_upgrade keeps while it changes the identifier. */
 export async function findPredecessor(
   present: Member | undefined,
-  production: Production | undefined,
+  production: OwnServer | undefined,
   systemIdentifier: string,
   schedule: Schedule,
 ): Promise<KnownCluster | undefined> {

@@ -5,6 +5,7 @@ import { log } from '../log.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { readFingerprint, writeFingerprint } from '../postgres/fingerprint.ts'
 import { type Member, readMember, writeMember } from '../postgres/member.ts'
+import type { OwnServer } from '../postgres/own-server.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { createStateDirectory } from '../postgres/state-directory.ts'
 import { findWalSegmentSize } from '../postgres/wal-segment-size.ts'
@@ -20,7 +21,7 @@ import type { Schedule } from '../schedule/connect.ts'
 import { enrolMember, findMember } from '../schedule/members.ts'
 import { inTransaction, lockIdentifier } from '../schedule/transaction.ts'
 import { findOthersAtWork, findPredecessor } from './predecessor.ts'
-import { type Production, withProduction } from './production-server.ts'
+import { withProduction } from './production-server.ts'
 import { deliverBeforeLeaving } from './record.ts'
 import { type Decision, decideRegistration, type KnownCluster } from './registration.ts'
 import { readArchiveTimeout } from './server-settings.ts'
@@ -55,7 +56,7 @@ export interface Registration {
 export async function register(
   request: RegisterRequest,
   config: Config,
-  afterwards: (registration: Registration, production: Production | undefined) => Promise<void>,
+  afterwards: (registration: Registration, production: OwnServer | undefined) => Promise<void>,
 ): Promise<void> {
   const dataDirectory = await openDataDirectory(request.pgdata)
   // The scheduling database comes first: root's own password file, for one, is closed afterwards.
@@ -79,7 +80,7 @@ export async function register(
 interface Place {
   readonly dataDirectory: DataDirectory
   readonly stateDirectory: string
-  readonly production: Production | undefined
+  readonly production: OwnServer | undefined
 }
 
 async function registerAt(
@@ -199,7 +200,7 @@ async function currentMembership(
 async function tellServerSettings(
   schedule: Schedule,
   { fingerprint }: Member,
-  production: Production | undefined,
+  production: OwnServer | undefined,
 ): Promise<void> {
   if (production === undefined || production.state.inRecovery) return
   const archiveTimeoutSeconds = await readArchiveTimeout(production.connection)
@@ -208,7 +209,7 @@ async function tellServerSettings(
 
 /** False where it must follow later: offline, or on a standby whose primary has none yet. */
 async function storeFingerprint(
-  production: Production | undefined,
+  production: OwnServer | undefined,
   { fingerprint, walSegmentSize }: Member,
 ): Promise<boolean> {
   if (production === undefined) return false

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { hasCode } from '../fs/errors.ts'
 import { isLocked } from '../fs/worker-lock.ts'
-import { readLife } from '../postgres/life.ts'
+import { isRunning, readLife } from '../postgres/life.ts'
 import type { CachedRoute } from '../schedule/cached-route.ts'
 
 /** The worker of a data directory: that it runs, or why it does not. */
@@ -20,7 +20,7 @@ export async function readWorkerStatus(
   if (await isLocked(stateDirectory, 'push'))
     return await whoRuns(join(stateDirectory, 'worker.pid'))
   const life = await readLife(dataDirectory)
-  if (life === undefined || !runs(life.postmasterPid)) return absent('the server does not run')
+  if (life === undefined || !isRunning(life.postmasterPid)) return absent('the server does not run')
   if (life.postmasterPid === 1) return absent('the server is process 1')
   if (!config.pushWorker) return absent('push.worker is off')
   if (cached?.route.switch === 'stop') return absent('the cluster is stopped')
@@ -35,15 +35,6 @@ async function whoRuns(pidFile: string): Promise<WorkerStatus> {
   } catch (thrown) {
     if (hasCode(thrown, 'ENOENT')) return { pid: null, since: null }
     throw thrown
-  }
-}
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (thrown) {
-    return hasCode(thrown, 'EPERM')
   }
 }
 

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import type { WaitOptions } from '../restore/wait-options.ts'
-import { duration } from '../settings.ts'
 import { type Act, configOf } from './command.ts'
-import { numberBetween } from './options.ts'
+import { numberBetween, timeSpan } from './options.ts'
 
 interface FetchOptions {
   readonly cluster?: string
@@ -21,20 +20,9 @@ interface FetchOptions {
   readonly fast?: true
 }
 
-/** As bin/pgarch, which knows no options, looks at the line. */
-function isPlain(command: Command): boolean {
-  const { cluster, without, wait, includeShipped, keep, config, schedule } =
-    command.optsWithGlobals()
-  const given = [cluster, wait, includeShipped, config, schedule].some((one) => one !== undefined)
-  return !given && without.length === 0 && keep === 0 && command.args.length === 2
-}
-
-function milliseconds(text: string): number {
-  try {
-    return duration(text)
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
-  }
+/** `fetch %f %p` and nothing else: bin/pgarch, which knows no options, answers that from what was prefetched. */
+function isPlain(): boolean {
+  return process.argv.slice(2).length === 3
 }
 
 function waitOptions(options: FetchOptions, config: Config): WaitOptions | undefined {
@@ -94,7 +82,7 @@ export function declare(program: Command, act: Act): void {
     .option(
       '--restore-delay <time>',
       'give segments only so long after they were archived',
-      milliseconds,
+      timeSpan,
       0,
     )
     .option(
@@ -131,7 +119,7 @@ export function declare(program: Command, act: Act): void {
             clusterName: options.cluster ?? null,
             without: options.without,
             includeShipped: options.includeShipped === true,
-            isPlain: isPlain(command),
+            isPlain: isPlain(),
             waiting: waitOptions(options, config),
             cleanup: { restart, keep: options.keep },
           }

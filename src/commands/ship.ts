@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { duration } from '../settings.ts'
 import { type Act, configOf, stopSignal } from './command.ts'
+import { timeSpan } from './options.ts'
 
 interface ShipOptions {
   readonly pgdata?: string
@@ -43,11 +43,7 @@ async function run(options: ShipOptions, command: Command): Promise<void> {
 }
 
 function interval(text: string): number {
-  try {
-    const milliseconds = duration(text)
-    if (milliseconds >= 10) return milliseconds
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
-  }
+  const milliseconds = timeSpan(text)
+  if (milliseconds >= 10) return milliseconds
   throw new InvalidArgumentError('It takes 10ms at least.')
 }

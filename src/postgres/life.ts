@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { hasCode } from '../fs/errors.ts'
 import { readIfThere } from '../fs/there.ts'
 
 /** One life of a server: from a start of its postmaster to its end. */
@@ -43,4 +44,13 @@ export function parsePostmasterPid(content: string): Life | undefined {
 export async function readLife(dataDirectory: string): Promise<Life | undefined> {
   const text = await readIfThere(join(dataDirectory, 'postmaster.pid'))
   return text === undefined ? undefined : parsePostmasterPid(text)
+}
+
+/** Whether there is such a process, whosesoever: a zombie counts. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (thrown) {
+    return hasCode(thrown, 'EPERM')
+  }
 }

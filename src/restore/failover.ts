@@ -3,8 +3,10 @@ import { type Config, keepingNames } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
 import { readControlFile } from '../postgres/control-file.ts'
-import { type Life, readLife } from '../postgres/life.ts'
-import { type Connection, connectToProduction } from '../postgres/production.ts'
+import type { DataDirectory } from '../postgres/data-directory.ts'
+import { isRunning, type Life, readLife } from '../postgres/life.ts'
+import { connectToOwnServer, endConnection } from '../postgres/own-server.ts'
+import type { Connection } from '../postgres/production.ts'
 import { isInRecovery, isStandby } from '../postgres/recovery-role.ts'
 import { promote } from '../postgres/replay.ts'
 import { lastRestoredSegment, newestTimeline } from '../postgres/restored-segments.ts'
@@ -47,7 +49,7 @@ export async function failover(
   const life = await requireRecovery(path)
   const hasStandbySignal = await isStandby(path)
   const triggerFile = hasStandbySignal ? undefined : requireTriggerFile(config)
-  await withServer(life, request.pguser, async (server) => {
+  await withServer(host.dataDirectory, request.pguser, async (server) => {
     const connection = server instanceof PgarchError ? undefined : server
     say(`"${path}" is in recovery with ${hasStandbySignal ? 'standby' : 'recovery'}.signal:`)
     const position = await readPosition(host, connection, request.clusterName, config)
@@ -90,7 +92,7 @@ async function requireRecovery(path: string): Promise<Life> {
     })
   }
   const life = await readLife(path)
-  if (life !== undefined && isRunning(life)) return life
+  if (life !== undefined && isRunning(life.postmasterPid)) return life
   throw new PgarchError('refused', `no server runs on "${path}"`, {
     hint: 'Start it, and run this again when it is in recovery.',
   })
@@ -116,25 +118,22 @@ async function warnOfOtherTrigger(dataDirectory: string, triggerFile: string): P
 
 /** A server that does not accept connections can be told by the trigger file all the same. */
 async function withServer(
-  { socketDirectory, port }: Life,
+  dataDirectory: DataDirectory,
   pguser: string | undefined,
   use: (server: Connection | PgarchError) => Promise<void>,
 ): Promise<void> {
-  if (socketDirectory === undefined) {
-    await use(new PgarchError('unusable', 'the server has no Unix-domain socket'))
+  const server = await connectToOwnServer(dataDirectory, pguser).catch((error: unknown) => {
+    if (error instanceof PgarchError) return error
+    throw error
+  })
+  if (server instanceof PgarchError) {
+    await use(server)
     return
   }
-  const user = pguser === undefined ? {} : { user: pguser }
-  const client = await connectToProduction({ socketDirectory, port, ...user }).catch(
-    (error: unknown) => {
-      if (error instanceof PgarchError) return error
-      throw error
-    },
-  )
   try {
-    await use(client)
+    await use(server.connection)
   } finally {
-    if (!(client instanceof PgarchError)) await client.end()
+    await endConnection(server.connection)
   }
 }
 
@@ -154,7 +153,7 @@ async function untilPromoted(
   const start = performance.now()
   for (let told = start; !(await isPromoted(path)); await sleep(pause.look)) {
     const now = performance.now()
-    if ((await readLife(path))?.name !== life.name || !isRunning(life)) {
+    if ((await readLife(path))?.name !== life.name || !isRunning(life.postmasterPid)) {
       throw new PgarchError('unusable', 'the server ended before it was promoted', {
         hint: "The server's log tells why.",
       })
@@ -181,13 +180,4 @@ async function untilPromoted(
 async function isPromoted(path: string): Promise<boolean> {
   if (await isInRecovery(path)) return false
   return (await readControlFile(path)).state === 'in production'
-}
-
-function isRunning({ postmasterPid }: Life): boolean {
-  try {
-    process.kill(postmasterPid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -22,7 +22,7 @@ export interface FetchRequest {
   readonly without: readonly string[]
   /** `--include-shipped`: an unfinished segment from a shipped file is better than none. */
   readonly includeShipped: boolean
-  /** No option was given, as the launcher has it when it answers by itself. */
+  /** No option was given, so that the launcher answers by itself from what was prefetched. */
   readonly isPlain: boolean
   /** `--wait`; undefined: an answer is wanted at once. */
   readonly waiting: WaitOptions | undefined

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { type Bell, newBell } from '../bell.ts'
 import type { Config } from '../config.ts'
+import { isRunning } from '../postgres/life.ts'
 import type { Target } from './target.ts'
 import { openTriggerFile } from './trigger-file.ts'
 import {
@@ -48,7 +49,7 @@ export async function openWaitMeans(
   const server = await findWaitingServer(dirname(dirname(target.walPath)))
   const launcher = Number(process.env.PGARCH_LAUNCHER ?? process.ppid)
   const postmaster = server?.life.postmasterPid
-  const isServed = postmaster !== undefined && isThere(postmaster)
+  const isServed = postmaster !== undefined && isRunning(postmaster)
   return {
     options,
     config,
@@ -60,19 +61,11 @@ export async function openWaitMeans(
     useUpTrigger: file.useUp,
     archiveBell,
     triggerBell,
-    isOrphaned: () => process.ppid !== launcher || (isServed && !isThere(postmaster)),
+    isOrphaned: () => process.ppid !== launcher || (isServed && !isRunning(postmaster)),
     close() {
       file.close()
       // Not waited for: recovery is, and the process's end closes them as well.
       sources.close().catch(() => {})
     },
-  }
-}
-
-function isThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -33,8 +33,9 @@ export function waitingSources(config: Config, heard: () => void): WaitingSource
     walName: string,
   ): Promise<Location> {
     const location = await locate(open, cluster, walName)
-    // A standby cannot notify.
+    // A standby cannot notify; and what has a copy is not waited for.
     if (listening.has(open) || location.asOfStandby) return location
+    if (location.paths.some(({ hasCopy }) => hasCopy)) return location
     if (await listenForCopies(open, location.fingerprint, heard)) listening.add(open)
     // What was recorded before it listened.
     return await locate(open, cluster, walName)

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
-import { type Life, readLife } from '../postgres/life.ts'
+import { isRunning, type Life, readLife } from '../postgres/life.ts'
 
 /** How often it is looked at, in milliseconds. */
 const interval = 500
@@ -62,8 +62,7 @@ async function currentLife(dataDirectory: string): Promise<string | undefined> {
   try {
     const life = await readLife(dataDirectory)
     if (life === undefined || (await isAdoptedBy(life))) return undefined
-    process.kill(life.postmasterPid, 0)
-    return life.name
+    return isRunning(life.postmasterPid) ? life.name : undefined
   } catch {
     return undefined
   }

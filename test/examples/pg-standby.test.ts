@@ -21,11 +21,12 @@ import {
 
 const next = '000000010000000000000007'
 
-it.skipIf(!findProgram('shellcheck'))('shellcheck finds nothing to say', () => {
-  expect(
-    execFileSync('shellcheck', [join(checkout, 'examples/pg_standby')], { encoding: 'utf8' }),
-  ).toBe('')
-})
+it.skipIf(!findProgram('shellcheck')).each(['examples/pg_standby', 'bin/pgarch', 'scripts/run'])(
+  'shellcheck finds nothing to say of %s',
+  (script) => {
+    expect(execFileSync('shellcheck', [join(checkout, script)], { encoding: 'utf8' })).toBe('')
+  },
+)
 
 describe.each(shells.map((shell) => ({ name: shell.join(' '), shell })))(
   'under $name',

@@ -232,6 +232,13 @@ it('a standby is promoted over a connection, and has no fast failover', async ()
   const nobody = await fleet.pgarch([...words, '--pguser', 'nobody'])
   expect(nobody.status).toBe(1)
   expect(nobody.stderr).toContain('pg_ctl promote')
+  // The postmaster.pid of a server that crashed, and whose place on the socket this one has taken.
+  const crashed = await takeBackup(fleet, primary, 'streamed-crashed')
+  writeFileSync(join(crashed, 'standby.signal'), '')
+  copyFileSync(join(standby.dataDirectory, 'postmaster.pid'), join(crashed, 'postmaster.pid'))
+  const other = await fleet.pgarch(['failover', '--pgdata', crashed, '--pguser', 'postgres'])
+  expect(other.status).toBe(1)
+  expect(other.stderr).toContain(`no server runs on "${crashed}": the one on its socket runs on`)
   expect(await isInRecovery(standby)).toBe(true)
 
   const done = await fleet.pgarch([...words, '--pguser', 'postgres', '--fast'])

@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -133,6 +141,15 @@ describe('a new cluster', () => {
 })
 
 describe('a copy', () => {
+  it('that has the socket of a server that crashed is not registered as that server', async () => {
+    const crashed = await takeBackup(fleet, server, 'crashed')
+    copyFileSync(join(server.dataDirectory, 'postmaster.pid'), join(crashed, 'postmaster.pid'))
+    const { status, stderr } = await register(['--member', '--pgdata', crashed])
+    expect(status).toBe(1)
+    expect(stderr).toContain(`no server runs on "${crashed}": the one on its socket runs on`)
+    expect(existsSync(join(stateDirectoryOf(crashed), 'member.json'))).toBe(false)
+  })
+
   it('is refused until somebody says what it is: --member, or --new', async () => {
     const copy = await takeBackup(fleet, server, 'copy')
     const place = ['--offline', '--pgdata', copy]

@@ -26,11 +26,17 @@ async function standbyWithArchive(name: string, options: string) {
   return { server, segments, isThere }
 }
 
-it('--keep 2: once a segment was given, what comes before the two in front of it is gone', async () => {
-  const { segments, isThere } = await standbyWithArchive('kept', '--keep 2')
-  await waitFor('it is cleaned up', () => !isThere(segments[1] ?? ''))
-  expect(segments.map(isThere)).toEqual([false, false, true, true, true])
-})
+it.each([
+  ['kept', '--keep 2'],
+  ['letters', '-c -l -d -r 3 -s 5 -w 0 -k 2'], // pg_standby's
+])(
+  '%s, %s: once a segment was given, what comes before the two in front of it is gone',
+  async (name, options) => {
+    const { segments, isThere } = await standbyWithArchive(name, options)
+    await waitFor('it is cleaned up', () => !isThere(segments[1] ?? ''))
+    expect(segments.map(isThere)).toEqual([false, false, true, true, true])
+  },
+)
 
 it('%r: what is needed after a restartpoint stays', async () => {
   const { server, segments, isThere } = await standbyWithArchive('restarted', '%r')

@@ -80,11 +80,14 @@ it('a warm and a hot standby under load both come to what the primary wrote last
   }
 })
 
-it('--max-wait ends recovery by itself when no more WAL comes', async () => {
-  const { primary, backup } = await startSource(fleet, 'limited', ['berlin'])
+it.each([
+  ['limited', '--sleep 1 --max-wait 2'],
+  ['letters', '-s 1 -w 2'], // pg_standby's
+])('%s, %s: recovery ends by itself when no more WAL comes', async (name, options) => {
+  const { primary, backup } = await startSource(fleet, name, ['berlin'])
   await archiveNumbers(primary)
   await primary.stop()
-  const { server } = await startWaiting(fleet, backup, '--sleep 1 --max-wait 2')
+  const { server } = await startWaiting(fleet, backup, options)
   await untilPrimary(server)
   expect(await countOf(server, 'numbers')).toBe(200)
 })
