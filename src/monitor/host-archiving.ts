@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError, hasCode } from '../fs/errors.ts'
+import { namesIfThere } from '../fs/folder.ts'
 import type { DataDirectory } from '../postgres/data-directory.ts'
 import { readLife } from '../postgres/life.ts'
 import type { Member } from '../postgres/member.ts'
@@ -90,12 +91,8 @@ async function readFailure(
 }
 
 async function readWorkerFailures(folder: string): Promise<ArchivingFailure[]> {
-  const names = await readdir(folder).catch((thrown) => {
-    if (hasCode(thrown, 'ENOENT')) return []
-    throw fileError('read directory', folder, thrown)
-  })
   // One that is being written begins with a full stop.
-  const files = names.filter((name) => !name.startsWith('.'))
+  const files = (await namesIfThere(folder)).filter((name) => !name.startsWith('.'))
   return (await Promise.all(files.map((walName) => readWorkerFailure(folder, walName)))).flat()
 }
 

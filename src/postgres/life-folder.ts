@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileError } from '../fs/errors.ts'
+import { makeFolder, namesIn } from '../fs/folder.ts'
 
 /**
  * Makes a folder of the state directory that is named by a server's life, and removes those of other
@@ -16,17 +17,4 @@ export async function makeLifeFolder(path: string): Promise<string> {
     })
   }
   return await makeFolder(path)
-}
-
-export async function makeFolder(path: string): Promise<string> {
-  await mkdir(path, { mode: 0o700, recursive: true }).catch((thrown) => {
-    throw fileError('create directory', path, thrown)
-  })
-  return path
-}
-
-export async function namesIn(folder: string): Promise<string[]> {
-  return await readdir(folder).catch((thrown) => {
-    throw fileError('read directory', folder, thrown)
-  })
 }

@@ -1,6 +1,5 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError } from '../fs/errors.ts'
+import { namesIn } from '../fs/folder.ts'
 import { parseWalName, type WalName } from '../wal/names.ts'
 
 /**
@@ -9,7 +8,7 @@ import { parseWalName, type WalName } from '../wal/names.ts'
  * xlogarchive.c). Undefined: none yet.
  */
 export async function lastRestoredSegment(dataDirectory: string): Promise<string | undefined> {
-  const marks = await readNames(join(dataDirectory, 'pg_wal/archive_status'))
+  const marks = await namesIn(join(dataDirectory, 'pg_wal/archive_status'))
   return marks
     .map((mark) => mark.replace(/\.(done|ready)$/, ''))
     .filter((name) => parseWalName(name)?.kind === 'segment')
@@ -24,14 +23,8 @@ function place(name: string): string {
 
 /** The newest that the server knows the history of: when it is promoted, the one that it begins. */
 export async function newestTimeline(dataDirectory: string): Promise<number> {
-  const names: (WalName | undefined)[] = (await readNames(join(dataDirectory, 'pg_wal'))).map(
+  const names: (WalName | undefined)[] = (await namesIn(join(dataDirectory, 'pg_wal'))).map(
     parseWalName,
   )
   return Math.max(1, ...names.map((name) => (name?.kind === 'history' ? name.timeline : 1)))
-}
-
-async function readNames(directory: string): Promise<string[]> {
-  return await readdir(directory).catch((thrown) => {
-    throw fileError('read directory', directory, thrown)
-  })
 }

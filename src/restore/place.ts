@@ -1,8 +1,9 @@
-import { open, readdir, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { describeError, PgarchError } from '../errors.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
+import { namesIn } from '../fs/folder.ts'
 import type { Digest } from '../stores/store.ts'
 import { parseWalName } from '../wal/names.ts'
 import { checkSegmentHeader, longHeaderSize } from '../wal/page-header.ts'
@@ -77,10 +78,7 @@ export function temporaryName(walPath: string): string {
 export async function removeLeftovers(walPath: string): Promise<void> {
   const directory = dirname(walPath)
   const start = `${basename(walPath)}.pgarch-`
-  const names = await readdir(directory).catch((thrown) => {
-    throw fileError('read directory', directory, thrown)
-  })
-  for (const name of names) {
+  for (const name of await namesIn(directory)) {
     if (name.startsWith(start) && name.endsWith('.tmp')) await removeIfThere(join(directory, name))
   }
 }

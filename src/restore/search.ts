@@ -1,26 +1,20 @@
 import { rm } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
-import type { Rests } from '../schedule/rests.ts'
 import type { PathDescription } from '../stores/store.ts'
 import { storedName } from '../stores/stored-file.ts'
+import { type Asking, askPath } from './ask-path.ts'
 import type { OwnArchive } from './own-archive.ts'
 import { type Expected, place, temporaryName, verify } from './place.ts'
-import { doubtful, mayPass, type Round } from './round.ts'
-import type { Sources } from './sources.ts'
-import { resting, type Whereabouts } from './whereabouts.ts'
+import { doubtful, type Round } from './round.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
-export interface Search {
+export interface Search extends Asking {
   readonly location: Whereabouts
   /** This host's local archive, where it has one, or why that is in doubt. */
   readonly own: OwnArchive | PgarchError | undefined
   readonly expected: Expected
   readonly walPath: string
-  /** After this time, as `performance.now()` counts, no further path is opened. */
-  readonly expires: number
-  /** What is passed over because it failed lately; undefined: nothing is. */
-  readonly rests: Rests | undefined
-  readonly sources: Sources
 }
 
 /** A verified copy beside %p. */
@@ -86,27 +80,20 @@ function idsOf(own: Search['own']): readonly string[] {
 }
 
 async function ask(path: PathDescription, wanted: Search, config: Config): Promise<Answer> {
-  const { location, expected, walPath, expires, rests, sources } = wanted
-  if (rests?.isResting(String(path.id))) return resting(`path "${path.name}"`)
-  const timeLeft = expires - performance.now()
-  if (timeLeft <= 0) return noTimeLeft(path)
-  const sshConnectTimeout = Math.min(config.sshConnectTimeout, timeLeft)
-  const stallTimeout = Math.min(config.stallTimeout, timeLeft)
+  const { location, expected, walPath } = wanted
   const file = temporaryName(walPath)
   try {
-    const limits = { ...config, sshConnectTimeout, stallTimeout }
-    const digest = await sources.withPath(path, limits, (store) =>
+    const answer = await askPath(path, wanted, config, (store) =>
       store.get(storedName(location.fingerprint, expected.walName), file),
     )
-    rests?.note(String(path.id), 'worked')
-    if (digest === 'absent') return 'absent'
-    await verify(file, digest, expected)
-    return { file, sha256: digest.sha256 }
+    if (answer === 'absent') return 'absent'
+    if (answer instanceof PgarchError) throw answer
+    await verify(file, answer, expected)
+    return { file, sha256: answer.sha256 }
   } catch (error) {
     await rm(file, { force: true })
-    if (!(error instanceof PgarchError)) throw error
-    if (mayPass(error)) rests?.note(String(path.id), 'failed')
-    return error
+    if (error instanceof PgarchError) return error
+    throw error
   }
 }
 
@@ -159,10 +146,6 @@ function differentCopies({ walName }: Expected): PgarchError {
   return new PgarchError('conflict', `paths hold different content as "${walName}"`, {
     hint: 'Two servers archived it: see docs/conflicts.md. --without one of the paths takes the other.',
   })
-}
-
-export function noTimeLeft(path: PathDescription): PgarchError {
-  return new PgarchError('unreachable', `path "${path.name}" was not asked: no time is left`)
 }
 
 function missingCopy(path: PathDescription, { walName }: Expected): PgarchError {

@@ -11,11 +11,10 @@ import {
   shippedName,
 } from '../stores/shipped-file.ts'
 import type { PathDescription, Store } from '../stores/store.ts'
+import { askPath } from './ask-path.ts'
 import { temporaryName } from './place.ts'
-import { mayPass } from './round.ts'
-import { noTimeLeft } from './search.ts'
 import type { Target } from './target.ts'
-import { resting, type Whereabouts } from './whereabouts.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 const chunkSize = 1024 * 1024
 
@@ -45,29 +44,10 @@ export async function shippedCopies(
   config: Config,
   expires: number,
 ): Promise<ShippedAnswer> {
-  if (rests?.isResting(String(path.id))) return doubt(resting(`path "${path.name}"`))
-  const timeLeft = expires - performance.now()
-  if (timeLeft <= 0) return doubt(noTimeLeft(path))
-  const limits = {
-    ...config,
-    sshConnectTimeout: Math.min(config.sshConnectTimeout, timeLeft),
-    stallTimeout: Math.min(config.stallTimeout, timeLeft),
-  }
-  try {
-    const answer = await sources.withPath(path, limits, (store) =>
-      readAll(segment, store, location, walPath),
-    )
-    rests?.note(String(path.id), 'worked')
-    return answer
-  } catch (error) {
-    if (!(error instanceof PgarchError)) throw error
-    if (mayPass(error)) rests?.note(String(path.id), 'failed')
-    return doubt(error)
-  }
-}
-
-function doubt(error: PgarchError): ShippedAnswer {
-  return { copies: [], doubts: [error] }
+  const answer = await askPath(path, { rests, sources, expires }, config, (store) =>
+    readAll(segment, store, location, walPath),
+  )
+  return answer instanceof PgarchError ? { copies: [], doubts: [answer] } : answer
 }
 
 async function readAll(

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeUnfinished, syncDirectory } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
+import { namesIfThere } from '../fs/folder.ts'
 import { readIfThere } from '../fs/there.ts'
 import { log } from '../log.ts'
 import type { Entry, Membership } from './types.ts'
@@ -43,12 +44,12 @@ export async function makeFolder(stateDirectory: string, fingerprint: string): P
 
 /** Fingerprints of the clusters that had entries once. */
 export async function journaledClusters(stateDirectory: string): Promise<string[]> {
-  return (await namesIn(journalOf(stateDirectory))).filter((name) => folderName.test(name))
+  return (await namesIfThere(journalOf(stateDirectory))).filter((name) => folderName.test(name))
 }
 
 /** In their order. What dead writers left is removed on the way. */
 export async function entryNames(folder: string): Promise<string[]> {
-  const names = await namesIn(folder)
+  const names = await namesIfThere(folder)
   if (names.length > 0) await removeUnfinished(folder)
   return names.filter((name) => entryName.test(name)).sort()
 }
@@ -119,13 +120,4 @@ async function makeDirectory(parent: string, path: string): Promise<void> {
     throw fileError('create directory', path, thrown)
   }
   await syncDirectory(parent)
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return []
-    throw fileError('read directory', folder, thrown)
-  }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { markersOf } from '../archive/marker.ts'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError, hasCode } from '../fs/errors.ts'
-import { makeFolder, makeLifeFolder, namesIn } from '../postgres/life-folder.ts'
+import { makeFolder, namesIn } from '../fs/folder.ts'
+import { makeLifeFolder } from '../postgres/life-folder.ts'
 
 /**
  * What the worker tells the launcher, in the state directory, below a directory named by the server's

@@ -1,7 +1,8 @@
-import { mkdir, open, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeIfThere } from '../fs/durable.ts'
 import { fileError } from '../fs/errors.ts'
+import { makeFolder, namesIn } from '../fs/folder.ts'
 import { makeLifeFolder } from '../postgres/life-folder.ts'
 import { askedFile, prefetchFolder } from '../postgres/prefetched.ts'
 import { parseWalName } from '../wal/names.ts'
@@ -46,22 +47,14 @@ export async function openSpool(stateDirectory: string, life: string): Promise<S
   const incoming = (walName: string) => join(incomingFolder, walName)
   let lying: ReadonlySet<string> = new Set()
 
-  async function list(): Promise<string[]> {
-    return await readdir(folder).catch((thrown) => {
-      throw fileError('read directory', folder, thrown)
-    })
-  }
-
   // Of one that was killed: what has a final name is whole, the rest is not.
-  for (const name of await list()) {
+  for (const name of await namesIn(folder)) {
     if (isSegment(name) || name === askedFile) continue
     await rm(file(name), { recursive: true, force: true }).catch((thrown) => {
       throw fileError('remove', file(name), thrown)
     })
   }
-  await mkdir(incomingFolder, { mode: 0o700 }).catch((thrown) => {
-    throw fileError('create directory', incomingFolder, thrown)
-  })
+  await makeFolder(incomingFolder)
 
   return {
     folder,
@@ -87,14 +80,14 @@ export async function openSpool(stateDirectory: string, life: string): Promise<S
     },
     async look() {
       const before = lying
-      const there = (await list()).filter(isSegment)
+      const there = (await namesIn(folder)).filter(isSegment)
       const published = [...lying].filter((name) => !before.has(name))
       lying = new Set([...there, ...published])
       return [...before].filter((name) => !there.includes(name))
     },
     has: (walName) => lying.has(walName),
     async keepOnly(wanted) {
-      for (const name of await list()) {
+      for (const name of await namesIn(folder)) {
         const [walName = ''] = name.split('.')
         if (!isSegment(walName) || wanted.has(walName)) continue
         await removeIfThere(file(name))

@@ -246,6 +246,7 @@ describe('none is started', () => {
       ['--cluster', 'app', name, 'pg_wal/RECOVERYXLOG'],
       ['--without', 'berlin2', name, 'pg_wal/RECOVERYXLOG'],
       ['--schedule', url, name, 'pg_wal/RECOVERYXLOG'],
+      ['-c', name, 'pg_wal/RECOVERYXLOG'],
     ]) {
       expect({ words, ...(await fetch(words)) }).toMatchObject({ words, status: 0 })
       expect({ words, started: isStarted() }).toEqual({ words, started: false })
