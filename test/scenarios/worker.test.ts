@@ -6,6 +6,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { archiveSegment, type Fleet, startFleet, waitFor } from '../support/fleet.ts'
 import { makeFolder } from '../support/folder.ts'
 import { installation, installLauncher } from '../support/installation.ts'
+import { findProgram } from '../support/parts.ts'
 import type { Server } from '../support/postgres.ts'
 import { asUnprivileged } from '../support/unprivileged.ts'
 import {
@@ -202,42 +203,68 @@ it('ends when another version of pgarch is installed, and the next push starts t
   expect(await untilWorking(fleet, primary)).not.toBe(pid)
 })
 
+/** A server on the data directory of one that had no worker, started by way of other programs; how to end it. */
+async function startBy(
+  programs: readonly string[],
+  primary: Server,
+  end: 'SIGKILL' | 'SIGQUIT',
+): Promise<() => Promise<void>> {
+  await primary.stop('fast')
+  const postgres = [join(primary.version.bin, 'postgres'), '-D', primary.dataDirectory]
+  const [program = '', ...words] = programs
+  const child = spawn(program, [...words, ...postgres], {
+    cwd: '/',
+    env: { ...fleet.environment, PGARCH_WORKER_IDLE: '1h', LC_ALL: 'C' },
+    stdio: 'ignore',
+  })
+  await waitFor('it accepts connections', () =>
+    primary.query('select 1').then(
+      () => true,
+      () => false,
+    ),
+  )
+  return async () => {
+    child.kill(end)
+    await waitFor('it ends', () => child.exitCode !== null || child.signalCode !== null)
+  }
+}
+
+function setpriv(): string[] {
+  const { uid, gid } = asUnprivileged()
+  return uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
+}
+
+/** prctl(PR_SET_CHILD_SUBREAPER, 1), which an exec keeps; by the number of the system call. */
+const asSubreaper = [
+  'perl',
+  '-e',
+  `syscall(${process.arch === 'arm64' ? 167 : 157}, 36, 1, 0, 0, 0) == 0 or die; exec @ARGV or die`,
+]
+
+it.skipIf(!findProgram('perl'))('a server that adopts orphans has no worker', async () => {
+  const primary = await startPrimary('subreaper', { PGARCH_PUSH_WORKER: 'off' })
+  primary.configure({ logging_collector: true, log_directory: 'log', log_filename: 'reaper.log' })
+  const stop = await startBy([...setpriv(), ...asSubreaper], primary, 'SIGQUIT')
+  try {
+    await archiveSegment(primary)
+    await untilWorkerEnds(fleet, primary)
+    await archiveSegment(primary)
+    await untilWorkerEnds(fleet, primary)
+    const log = readFileSync(join(primary.dataDirectory, 'log', 'reaper.log'), 'utf8')
+    expect(log).not.toMatch(/terminating any other active server processes/)
+  } finally {
+    await stop()
+  }
+})
+
 const canUnshare = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0
+const asFirst = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
 
 describe.runIf(canUnshare)('a server that is process 1, as in a container', () => {
-  /** A server on the data directory of one that was stopped, as process 1 of a namespace. */
-  async function startAsFirst(primary: Server): Promise<() => Promise<void>> {
-    await primary.stop('fast')
-    await untilWorkerEnds(fleet, primary)
-    const { bin } = primary.version
-    const { uid, gid } = asUnprivileged()
-    const drop =
-      uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-    const child = spawn(
-      'unshare',
-      ['--pid', '--fork', '--kill-child', '--mount-proc', ...drop].concat(
-        join(bin, 'postgres'),
-        '-D',
-        primary.dataDirectory,
-      ),
-      { cwd: '/', env: { ...fleet.environment, LC_ALL: 'C' }, stdio: 'ignore' },
-    )
-    await waitFor('it accepts connections', () =>
-      primary.query('select 1').then(
-        () => true,
-        () => false,
-      ),
-    )
-    return async () => {
-      child.kill('SIGKILL')
-      await waitFor('it ends', () => child.exitCode !== null || child.signalCode !== null)
-    }
-  }
-
   it('has no worker, as an orphan’s death would be a crash to it', async () => {
-    const primary = await startPrimary('first')
+    const primary = await startPrimary('first', { PGARCH_PUSH_WORKER: 'off' })
     primary.configure({ logging_collector: true, log_directory: 'log', log_filename: 'first.log' })
-    const stop = await startAsFirst(primary)
+    const stop = await startBy([...asFirst, ...setpriv()], primary, 'SIGKILL')
     try {
       await archiveSegment(primary)
       expect(workerOf(fleet, primary)).toBeUndefined()
