@@ -69,7 +69,7 @@ const migration = 'sql/0004-reliability.sql'
 const previous = commitBefore(migration)
 
 it.skipIf(previous === undefined)(
-  'the client from before the newest migration archives and restores',
+  'the client from before migration 4 archives and restores',
   async () => {
     const program = await buildClientOf(previous ?? '', makeFolder(fleet.folder, 'previous'))
     const node = `"${process.execPath}" "${program}"`
