@@ -49,12 +49,18 @@ export function pastTime(text: string): Date {
       throw new InvalidArgumentError((error as Error).message)
     }
   }
-  // Date takes a date alone for UTC, and no offset without minutes, as PostgreSQL prints it.
-  const isDate = /^\d{4}-\d\d-\d\d$/.test(text)
+  // Date makes a time of nearly everything: of 7, the year 2001.
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) throw noTime()
+  // It takes a date alone for UTC, and no offset without minutes, as PostgreSQL prints it.
+  const isDate = text.length === 10
   return validTime(new Date(isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00')))
 }
 
 function validTime(time: Date): Date {
   if (!Number.isNaN(time.getTime())) return time
-  throw new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
+  throw noTime()
+}
+
+function noTime(): InvalidArgumentError {
+  return new InvalidArgumentError('It takes a time, or how long ago: 30min, 2h, 7d.')
 }

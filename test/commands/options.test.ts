@@ -48,6 +48,8 @@ it.each([
   [byteSize, '12 mb'],
   [byteSize, '-1'],
   [pastTime, 'yesterday'],
+  [pastTime, '7'],
+  [pastTime, 'Nov 7'],
   [pastTime, '2 weeks'],
   [pastTime, '999999999999d'],
 ])('%o refuses %j', (parse, text) => {
