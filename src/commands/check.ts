@@ -6,7 +6,9 @@ import { type Checked, parseThresholds } from '../monitor/measure.ts'
 import { pluginResult } from '../monitor/plugin.ts'
 import type { Act } from './command.ts'
 
-interface GivenOptions extends Omit<CheckOptions, 'timeout'> {
+interface GivenOptions extends Omit<CheckOptions, 'warning' | 'critical' | 'timeout'> {
+  readonly warning?: readonly string[]
+  readonly critical?: readonly string[]
   readonly timeout?: number
 }
 
@@ -41,13 +43,8 @@ export function declare(program: Command, act: Act): void {
     .option('--fleet', 'all clusters and paths, and the scheduling database itself')
     .option('--probe', 'with these: look at the paths, too, and keep what was found')
     .option('--pguser <role>', "superuser on the server (the operating system user's name)")
-    .option(
-      '-w, --warning <range>',
-      'of the main measure, or MEASURE=RANGE; repeatable',
-      gather,
-      [],
-    )
-    .option('-c, --critical <range>', 'the same', gather, [])
+    .option('-w, --warning <range>', 'of the main measure, or MEASURE=RANGE; repeatable', gather)
+    .option('-c, --critical <range>', 'the same', gather)
     .option('-t, --timeout <seconds>', 'then all is unknown (10; with --switch 60)', seconds)
     .option('-v, --verbose', 'tell what is well, too')
     .addHelpText(
@@ -69,11 +66,12 @@ interface Kind {
 async function check(given: GivenOptions, command: Command): Promise<number> {
   const { printLines } = await import('../print.ts')
   const { measures, look, timeout: usual } = await kindOf(given)
+  const { warning = [], critical = [], timeout = usual } = given
   const thresholds = {
-    warning: parseThresholds('--warning', given.warning, measures),
-    critical: parseThresholds('--critical', given.critical, measures),
+    warning: parseThresholds('--warning', warning, measures),
+    critical: parseThresholds('--critical', critical, measures),
   }
-  const options = { ...given, timeout: given.timeout ?? usual }
+  const options = { ...given, warning, critical, timeout }
   const checked = await Promise.race([look(options, command), expired(options.timeout)])
   const verbose = options.verbose === true
   const { severity, lines } = pluginResult(checked, thresholds, { verbose })
@@ -120,7 +118,7 @@ async function expired(timeout: number): Promise<never> {
   throw new PgarchError('unreachable', `no answer within ${timeout} s`)
 }
 
-function gather(range: string, before: readonly string[]): readonly string[] {
+function gather(range: string, before: readonly string[] = []): readonly string[] {
   return [...before, range]
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { type Act, configOf } from './command.ts'
 import { timeSpan } from './options.ts'
 
@@ -17,7 +17,11 @@ export function declare(program: Command, act: Act): void {
     .description('make a primary of the server in recovery on this host, and wait until it is one')
     .option('--fast', 'end recovery now, and give up what is archived and not yet replayed')
     .option('-n, --dry-run', 'only say what is archived, replayed and missing')
-    .option('--timeout <time>', 'how long to wait for it', timeSpan, 60_000)
+    .addOption(
+      new Option('--timeout <time>', 'how long to wait for it')
+        .argParser(timeSpan)
+        .default(60_000, '1min'),
+    )
     .option('--cluster <name>', 'name or fingerprint, where the system identifier does not tell')
     .option('--pgdata <dir>', 'the data directory (PGDATA; the working directory)')
     .option('--pguser <role>', "superuser on the server (the operating system user's name)")

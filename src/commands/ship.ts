@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Act, configOf, stopSignal } from './command.ts'
 import { timeSpan } from './options.ts'
 
@@ -18,7 +18,11 @@ export function declare(program: Command, act: Act): void {
       '--pguser <role>',
       "superuser, or member of pg_monitor, on the server (the operating system user's name)",
     )
-    .option('--interval <time>', 'between two looks at the server', interval, 100)
+    .addOption(
+      new Option('--interval <time>', 'between two looks at the server')
+        .argParser(interval)
+        .default(100, '100ms'),
+    )
     .option('--once', 'ship what there is now, and end: 0 when all is shipped, else 1')
     .addHelpText(
       'after',
