@@ -8,7 +8,7 @@ import { numberBetween, timeSpan } from './options.ts'
 
 interface FetchOptions {
   readonly cluster?: string
-  readonly without: readonly string[]
+  readonly without?: readonly string[]
   readonly includeShipped?: true
   readonly wait?: true
   readonly triggerFile?: string
@@ -58,8 +58,7 @@ export function declare(program: Command, act: Act): void {
     .option(
       '--without <path>',
       'do not ask this path, and take what only it holds for absent; repeatable',
-      (path: string, before: readonly string[]) => [...before, path],
-      [],
+      (path: string, before: readonly string[] = []) => [...before, path],
     )
     .option(
       '--include-shipped',
@@ -117,7 +116,7 @@ export function declare(program: Command, act: Act): void {
             walName: file,
             walPath: path,
             clusterName: options.cluster ?? null,
-            without: options.without,
+            without: options.without ?? [],
             includeShipped: options.includeShipped === true,
             isPlain: isPlain(),
             waiting: waitOptions(options, config),
