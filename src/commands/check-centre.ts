@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
-import { checkCluster, lastFile, routeFindings } from '../monitor/cluster-findings.ts'
+import { checkCluster, lastFile } from '../monitor/cluster-findings.ts'
 import type { Finding } from '../monitor/finding.ts'
 import { checkFleet } from '../monitor/fleet-findings.ts'
 import type { Checked } from '../monitor/measure.ts'
@@ -48,7 +48,7 @@ async function ofCluster(
   const [status] = await queryStatus(schedule, fingerprint)
   if (status === undefined) return { findings: [], measures: [] }
   const { findings, measures } = checkCluster(status)
-  const known = [lastFile(status), ...findings, ...routeFindings(status)]
+  const known = [lastFile(status), ...findings]
   if (!options.probe) return { findings: known, measures }
   const names = status.route.filter(({ active }) => active).map(({ path }) => path)
   const remote = (await livingPaths(schedule)).filter(isRemote)

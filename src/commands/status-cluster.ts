@@ -1,16 +1,19 @@
 import { prettySize, prettyTime } from '../amounts.ts'
 import type { Assessed } from '../monitor/assessed.ts'
+import { passedOver } from '../monitor/cluster-findings.ts'
 
 /** One cluster, in full. */
 export async function clusterLines(cluster: Assessed): Promise<string[]> {
   const { fieldLines, tone } = await import('../print.ts')
   const { shipping, cleanups, members, concerns, severity } = cluster
+  const passed = passedOver(cluster).filter((path) => path.severity === 'ok')
   const fields = fieldLines({
     cluster: cluster.name,
     switch: cluster.switch,
     route: routeOf(cluster),
     'last archived': cluster.lastWalName,
     at: prettyTime(cluster.lastArchivedTime),
+    ...(passed.length > 0 && { 'passed over': passed.map(({ text }) => text).join('; ') }),
     'failed tries since': cluster.failures,
     'last failure': cluster.lastError,
     ...(shipping !== null && {

@@ -2,7 +2,7 @@ import { counted, prettySpan, prettyTime } from '../amounts.ts'
 import type { ClusterStatus, MemberStatus } from '../schedule/status.ts'
 import type { Finding } from './finding.ts'
 import { type Checked, judge, type Measure } from './measure.ts'
-import { withoutPath } from './path-findings.ts'
+import { fresh, withoutPath } from './path-findings.ts'
 import { shippingLag } from './shipping-lag.ts'
 
 /** Names of a cluster's measures, the main one first. */
@@ -15,12 +15,13 @@ const hour = 60 * minute
 const decided = 7 * 24 * hour
 /** A host is behind with its journal while it tells of old things; milliseconds. */
 const lately = 15 * minute
-/** A path that was not tried for longer may be well by now; milliseconds. */
-const fresh = 24 * hour
 /** Shipping that is behind for longer needs attention; milliseconds. */
 const longestLag = minute
 
-/** How a cluster's archiving goes, but for its single paths. */
+/**
+ * How a cluster's archiving goes. What is wrong with a path is told of the path, and does not make a
+ * cluster that others serve need attention.
+ */
 export function checkCluster(cluster: ClusterStatus): Checked {
   const about = `cluster "${cluster.name}"`
   if (!cluster.active) {
@@ -31,6 +32,7 @@ export function checkCluster(cluster: ClusterStatus): Checked {
     ...[failing(cluster), lost(cluster), local(cluster), behind(cluster), dropped(cluster)],
     ...[unseen(cluster), neverSeen(cluster)],
     ...cluster.members.map((member) => late(member, cluster.asOf)),
+    ...passedOver(cluster),
   ]
   const counts = [
     { name: 'failures', value: cluster.failures },
@@ -59,27 +61,31 @@ export function lastFile({ name, lastWalName, lastArchivedTime }: ClusterStatus)
   }
 }
 
-/** Paths of its route that its last try to store a file failed on, though others may have taken it. */
-export function routeFindings({ name, route, failures, asOf }: ClusterStatus): Finding[] {
-  // When all fail, the cluster's own finding says so.
-  if (failures > 0) return []
-  return route
-    .filter((path) => path.active && path.failures > 0 && since(path.lastFailureTime, asOf) < fresh)
-    .map(({ path, lastError, lastFailureTime: time }) => ({
-      severity: 'warning',
-      about: `cluster "${name}"`,
-      text: `could not use path "${path}", last at ${prettyTime(time)}: ${withoutPath(lastError, path)}`,
-      hint: `"pgarch path test ${path}" tells more.`,
-    }))
-}
-
 /** All that needs attention, as findings; what is well, too. */
 export function clusterFindings(cluster: ClusterStatus): Finding[] {
   const { findings, measures } = checkCluster(cluster)
-  return [...findings, ...routeFindings(cluster), ...measures.map(judge)]
+  return [...findings, ...measures.map(judge)]
 }
 
 type Found = Omit<Finding, 'about'>
+
+/**
+ * Paths of its route that its last try to store a file failed on, though another one took it. That one
+ * may have left the route since: where none is left that takes files, the next file will have no place.
+ */
+export function passedOver({ route, failures, activePaths, asOf }: ClusterStatus): Found[] {
+  // When all fail, the cluster's own finding says so.
+  if (failures > 0) return []
+  const failing = route.filter(
+    (path) => path.active && path.failures > 0 && since(path.lastFailureTime, asOf) < fresh,
+  )
+  const severity = failing.length < activePaths ? 'ok' : 'warning'
+  return failing.map(({ path, lastError, lastFailureTime: time }) => ({
+    severity,
+    text: `could not use path "${path}", last at ${prettyTime(time)}: ${withoutPath(lastError, path)}`,
+    hint: `"pgarch path test ${path}" tells more.`,
+  }))
+}
 
 /** Since a cluster was registered, where nothing was archived yet. */
 function ageMeasure(cluster: ClusterStatus): Measure {

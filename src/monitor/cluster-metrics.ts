@@ -1,25 +1,20 @@
 import type { ClusterStatus } from '../schedule/status.ts'
+import type { Assessed } from './assessed.ts'
 import type { Family } from './exposition.ts'
 import { type FamilyOf, familiesOf, gauge } from './families.ts'
 import { type Severity, severities, severityCodes, worstFirst } from './finding.ts'
-
-/** A cluster, and what was found of it. */
-export interface AssessedCluster extends ClusterStatus {
-  readonly severity: Severity
-  /** Undefined where nothing is shipped. */
-  readonly shippingLag: { readonly bytes: number; readonly milliseconds: number } | undefined
-}
+import type { ShippingLag } from './shipping-lag.ts'
 
 /**
  * Sums over all clusters, and series of their own for at most so many of them, so that what a fleet of
  * thousands adds to Prometheus is bounded. A fleet of more has them for clusters that need attention, the
  * worst first.
  */
-export function clusterMetrics(clusters: readonly AssessedCluster[], most: number): Family[] {
+export function clusterMetrics(clusters: readonly Assessed[], most: number): Family[] {
   const wanting = worstFirst(clusters.filter(({ severity }) => severity !== 'ok'))
   const told = clusters.length <= most ? clusters : wanting.slice(0, most)
   const untold = clusters.length <= most ? 0 : wanting.length - told.length
-  const labels = ({ name }: AssessedCluster) => ({ cluster: name })
+  const labels = ({ name }: Assessed) => ({ cluster: name })
   return [
     ...familiesOf(counts, countsOf(clusters), ({ severity, position }) => ({
       severity,
@@ -38,7 +33,7 @@ interface Count {
 }
 
 /** Of every combination, also one that no cluster has: a series that comes and goes is hard to sum. */
-function countsOf(clusters: readonly AssessedCluster[]): Count[] {
+function countsOf(clusters: readonly Assessed[]): Count[] {
   return severities.flatMap((severity) =>
     (['start', 'pause', 'stop'] as const).map((position) => ({
       severity,
@@ -58,7 +53,7 @@ const counts: readonly FamilyOf<Count>[] = [
 ]
 
 interface Fleet {
-  readonly clusters: readonly AssessedCluster[]
+  readonly clusters: readonly Assessed[]
   readonly untold: number
 }
 
@@ -105,11 +100,11 @@ const sums: readonly FamilyOf<Fleet>[] = [
   ),
 ]
 
-function sumOf(number: (cluster: AssessedCluster) => number): FamilyOf<Fleet>['value'] {
+function sumOf(number: (cluster: Assessed) => number): FamilyOf<Fleet>['value'] {
   return ({ clusters }) => clusters.reduce((sum, one) => sum + number(one), 0)
 }
 
-const gauges: readonly FamilyOf<AssessedCluster>[] = [
+const gauges: readonly FamilyOf<Assessed>[] = [
   gauge(
     'pgarch_cluster_severity',
     'The worst that was found of the cluster: 0 ok, 1 warning, 2 critical, 3 unknown.',
@@ -178,16 +173,24 @@ const gauges: readonly FamilyOf<AssessedCluster>[] = [
   gauge(
     'pgarch_cluster_shipping_lag_bytes',
     'WAL of the cluster that is not shipped yet; only where some is.',
-    ({ shippingLag }) => shippingLag?.bytes,
+    (cluster) => lagOf(cluster)?.bytes,
   ),
   gauge(
     'pgarch_cluster_shipping_lag_seconds',
     'How long WAL of the cluster is not shipped yet; only where some is.',
-    ({ shippingLag }) => shippingLag && shippingLag.milliseconds / 1000,
+    (cluster) => {
+      const lag = lagOf(cluster)
+      return lag && lag.milliseconds / 1000
+    },
   ),
 ]
 
-const positions: readonly FamilyOf<AssessedCluster>[] = [
+/** Of a shipper that has ended by itself nobody expects more. */
+function lagOf({ shipping, shippingLag }: Assessed): ShippingLag | null {
+  return shipping?.ended === false ? shippingLag : null
+}
+
+const positions: readonly FamilyOf<Assessed>[] = [
   gauge(
     'pgarch_cluster_switch',
     "1 for the position of the cluster's switch: start, pause or stop.",

@@ -1,17 +1,15 @@
 import { PgarchError } from '../errors.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type PathHealth, queryDatabaseHealth, queryPathHealth } from '../schedule/health.ts'
-import { type ClusterStatus, queryStatus } from '../schedule/status.ts'
+import { queryStatus } from '../schedule/status.ts'
 import { queryVolumeToday } from '../schedule/volume.ts'
-import { checkCluster } from './cluster-findings.ts'
+import { assess } from './assessed.ts'
 import { clusterMetrics } from './cluster-metrics.ts'
 import type { Collected } from './collected.ts'
-import { type Severity, worstOf } from './finding.ts'
-import { type Checked, judge } from './measure.ts'
-import { checkPath } from './path-findings.ts'
+import { worstOf } from './finding.ts'
+import { pathFindings } from './path-findings.ts'
 import { pathMetrics } from './path-metrics.ts'
 import { scheduleMetrics } from './schedule-metrics.ts'
-import { shippingLag } from './shipping-lag.ts'
 
 /**
  * Of the whole fleet. When the scheduling database does not answer that is what there is to tell; but
@@ -35,7 +33,7 @@ export async function collectFleet(
     const { health, clusters, paths, volumes } = await open(readFleet)
     const families = [
       ...scheduleMetrics(reading(health)),
-      ...clusterMetrics(clusters.map(assessCluster), most),
+      ...clusterMetrics(clusters.map(assess), most),
       ...pathMetrics(paths.map(assessPath), volumes),
     ]
     return { families, troubles: [] }
@@ -57,20 +55,6 @@ async function readFleet(schedule: Schedule) {
   }
 }
 
-/** What is wrong with a path is told of the path alone, and not of every cluster that would use it. */
-function assessCluster(status: ClusterStatus) {
-  const isShipped = status.shipping?.ended === false
-  return {
-    ...status,
-    severity: severityOf(checkCluster(status)),
-    shippingLag: isShipped ? shippingLag(status, status.asOf) : undefined,
-  }
-}
-
 function assessPath(health: PathHealth) {
-  return { ...health, severity: severityOf(checkPath(health)) }
-}
-
-function severityOf({ findings, measures }: Checked): Severity {
-  return worstOf([...findings, ...measures.map(judge)])
+  return { ...health, severity: worstOf(pathFindings(health)) }
 }

@@ -7,6 +7,9 @@ import { parseRange } from './range.ts'
 /** Names of a path's measures, the main one first. */
 export const pathMeasures = ['used', 'free', 'files', 'stored', 'failing_clusters'] as const
 
+/** A path that was not tried for longer may be well by now; milliseconds. */
+export const fresh = 86_400_000
+
 /** What is known of a path: by the tries of all clusters, and by whoever looked at it last. */
 export function checkPath(path: PathHealth): Checked {
   const about = `path "${path.name}"`
@@ -89,17 +92,24 @@ function wrong(path: PathHealth): Found | undefined {
   const trouble = pathTrouble(path)
   if (trouble !== undefined) {
     const reason = withoutPath(trouble.error, path.name)
-    const text = `cannot be used, as of ${prettyTime(trouble.since)}: ${reason}`
+    const at = prettyTime(trouble.since)
+    if (path.asOf.getTime() - trouble.since.getTime() > fresh) {
+      const text = `could not be used at ${at}, and nobody has tried since: ${reason}`
+      const hint = `"pgarch path test ${path.name}" looks whether it is well again, and so does a check with --probe.`
+      return { severity: 'warning', text, hint }
+    }
     const hint = `"pgarch path test ${path.name}" tells more, and whether it is well again.`
-    return { severity: 'critical', text, hint }
+    return { severity: 'critical', text: `cannot be used, as of ${at}: ${reason}`, hint }
   }
   const { failingClusters: failing, clusters, lastError, active } = path
   if (failing === 0 || !active) return undefined
-  return {
-    severity: 'warning',
-    text: `${failing} of ${clusters} clusters cannot use it: ${withoutPath(lastError, path.name)}`,
-    hint: 'Others can: look at the network between, and at the SSH key on those hosts.',
-  }
+  const look = 'Look at the network between, and at the SSH key on their hosts.'
+  const [who, hint] =
+    failing < clusters
+      ? [`${failing} of ${clusters} clusters`, `Others can. ${look}`]
+      : [counted(failing, 'cluster'), look]
+  const text = `${who} cannot use it: ${withoutPath(lastError, path.name)}`
+  return { severity: 'warning', text, hint }
 }
 
 /** Messages begin with the path that they are of, which is said already. */

@@ -22,7 +22,7 @@ export interface PathHealth {
   /** A try failed there last, and why; null: never. */
   readonly lastFailureTime: Date | null
   readonly lastError: string | null
-  /** Clusters whose last try failed there, within a day. */
+  /** Of those, whose last try there failed, within a day. */
   readonly failingClusters: number
   /** Somebody looked last, and found this wrong; null: never, or nothing. */
   readonly probeTime: Date | null
@@ -66,7 +66,10 @@ export function queryPathHealth(schedule: Schedule, id: number | null): Promise<
                        (array_agg(t.last_error order by t.last_failure_time desc)
                           filter (where t.last_failure_time is not null))[1] as last_error,
                        count(*) filter (where t.failures > 0 and d.active_status
-                         and t.last_failure_time > now() - interval '1 day') as failing
+                         and t.last_failure_time > now() - interval '1 day'
+                         and exists (select from pgarch.arch_path_map m
+                                     where m.db_id = t.db_id and m.path_id = t.path_id
+                                       and m.active_status)) as failing
                 from pgarch.arch_path_status t join pgarch.arch_db_info d on d.id = t.db_id
                 where $1::int is null or t.path_id = $1
                 group by t.path_id) s on s.path_id = p.id

@@ -102,9 +102,38 @@ test.each<Case>([
   ['a local archive', { localFiles: 1 }, 'warning', '1 file only in a local archive'],
   [
     'a path fails, and another takes the files',
-    { route: [{ ...berlin, ...failing }, berlin] },
+    {
+      route: [
+        { ...berlin, ...failing },
+        { ...berlin, path: 'madrid' },
+      ],
+      activePaths: 2,
+    },
+    'ok',
+  ],
+  [
+    'in brief, where paths that take files are left out',
+    { route: [{ ...berlin, ...failing }], activePaths: 2 },
+    'ok',
+  ],
+  [
+    'a path fails, and the one that took the files is no longer active',
+    {
+      route: [
+        { ...berlin, ...failing },
+        { ...berlin, path: 'madrid', active: false },
+      ],
+    },
     'warning',
     expect.stringMatching(/^could not use path "berlin", last at .*: no space$/),
+  ],
+  [
+    'all paths failed in turn, and took files between',
+    {
+      route: ['berlin', 'madrid'].map((path) => ({ ...berlin, ...failing, path, lastError: 'x' })),
+      activePaths: 2,
+    },
+    'warning',
   ],
   [
     'it failed long ago',

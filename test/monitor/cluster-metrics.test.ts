@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
-import { type AssessedCluster, clusterMetrics } from '../../src/monitor/cluster-metrics.ts'
+import type { Assessed } from '../../src/monitor/assessed.ts'
+import { clusterMetrics } from '../../src/monitor/cluster-metrics.ts'
 import type { Severity } from '../../src/monitor/finding.ts'
 import { samplesOf as familySamples } from './samples.ts'
 
 const time = (seconds: number) => new Date(seconds * 1000)
 
 /** One that archives as it should. */
-function cluster(name: string, properties: Partial<AssessedCluster> = {}): AssessedCluster {
+function cluster(name: string, properties: Partial<Assessed> = {}): Assessed {
   return {
     fingerprint: name,
     name,
@@ -40,12 +41,24 @@ function cluster(name: string, properties: Partial<AssessedCluster> = {}): Asses
     hostsSeen: 1,
     asOf: time(1000),
     severity: 'ok',
-    shippingLag: undefined,
+    shippingLag: null,
+    concerns: [],
     ...properties,
   }
 }
 
-const samplesOf = (clusters: readonly AssessedCluster[], most: number) =>
+const shipping = {
+  host: 'one',
+  path: 'berlin',
+  timeline: 1,
+  shippedLsn: '0/4000000',
+  flushLsn: '0/4000100',
+  caughtUpTime: time(0),
+  toldTime: time(1000),
+  ended: false,
+}
+
+const samplesOf = (clusters: readonly Assessed[], most: number) =>
   new Map(Object.entries(familySamples(clusterMetrics(clusters, most))))
 
 const withSeries = (samples: Map<string, number>) =>
@@ -114,6 +127,7 @@ test('what is told of a cluster', () => {
         droppedFiles: 5,
         lastDropTime: time(50),
         shippingLag: { bytes: 100, milliseconds: 2500 },
+        shipping,
       }),
     ],
     1,
@@ -139,6 +153,13 @@ test('what is told of a cluster', () => {
     'pgarch_cluster_shipping_lag_seconds{}': 2.5,
     'pgarch_cluster_switch{,switch="pause"}': 1,
   })
+})
+
+test('how far a shipper that ended by itself had come is not told as a lag', () => {
+  const ended = { ...shipping, ended: true }
+  const shippingLag = { bytes: 100, milliseconds: 2500 }
+  const samples = samplesOf([cluster('app', { shipping: ended, shippingLag })], 1)
+  expect([...samples.keys()].join(' ')).not.toContain('shipping_lag')
 })
 
 test('what nobody knows of a cluster is not told', () => {

@@ -81,7 +81,10 @@ describe('a fleet', () => {
       cluster('old', { lastArchivedTime: ago(4000) }),
       cluster('split', { openConflicts: 3 }),
       // That is the path's finding.
-      cluster('other', { route: [{ path: 'p', priority: 1, active: true, ...failed }] }),
+      cluster('other', {
+        route: [{ path: 'p', priority: 1, active: true, ...failed }],
+        activePaths: 2,
+      }),
     ]
     const paths = [
       path('p', { ...failed, failingClusters: 1, freeBytes: 20, sizeBytes: 100 }),

@@ -46,6 +46,22 @@ test.each<Case>([
     'critical',
     expect.stringMatching(/^cannot be used, as of .*: no space$/),
   ],
+  [
+    'the last try failed a day ago',
+    { ...failed, lastStoredTime: null, lastFailureTime: ago(86_401) },
+    'warning',
+    expect.stringMatching(/^could not be used at .*, and nobody has tried since: no space$/),
+  ],
+  [
+    'it failed nearly a day ago',
+    { ...failed, lastStoredTime: null, lastFailureTime: ago(86_399) },
+    'critical',
+  ],
+  [
+    'somebody found it wrong a day ago',
+    { lastStoredTime: null, probeTime: ago(86_401), probeError: 'gone' },
+    'warning',
+  ],
   ['the first try failed', { ...failed, lastStoredTime: null }, 'critical'],
   ['a file was stored since', { ...failed, lastStoredTime: ago(9), failingClusters: 0 }, 'ok'],
   [
@@ -53,6 +69,12 @@ test.each<Case>([
     { ...failed, lastStoredTime: ago(9), failingClusters: 1 },
     'warning',
     '1 of 3 clusters cannot use it: no space',
+  ],
+  [
+    'files of clusters that no longer have it in their route were stored since',
+    { ...failed, lastStoredTime: ago(9), failingClusters: 1, clusters: 1 },
+    'warning',
+    '1 cluster cannot use it: no space',
   ],
   ['somebody found it fit since', { ...failed, probeTime: ago(9), failingClusters: 0 }, 'ok'],
   ['it failed after somebody found it fit', { ...failed, probeTime: ago(11) }, 'critical'],

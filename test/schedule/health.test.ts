@@ -59,6 +59,16 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       70, 50,
     ])
 
+    // Who no longer uses it has nothing to say of it.
+    const use = (active: boolean) =>
+      schedule.rows('update pgarch.arch_path_map set active_status = $2 where db_id = $1', [
+        other.fingerprint,
+        active,
+      ])
+    await use(false)
+    expect(await health()).toMatchObject({ clusters: 1, failingClusters: 1 })
+    await use(true)
+
     await record(one, eventOf(segment(2), path, { time: ago(40) }))
     expect(await health()).toMatchObject({ failingClusters: 1 })
     // Who has not tried for a day may find it well.
