@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { PgarchError } from '../errors.ts'
 import { checkExit } from '../exit-codes.ts'
 import { type Checked, parseThresholds } from '../monitor/measure.ts'
 import { pluginResult } from '../monitor/plugin.ts'
+import { within } from '../within.ts'
 import type { Act } from './command.ts'
 
 interface GivenOptions extends Omit<CheckOptions, 'warning' | 'critical' | 'timeout'> {
@@ -72,7 +72,7 @@ async function check(given: GivenOptions, command: Command): Promise<number> {
     critical: parseThresholds('--critical', critical, measures),
   }
   const options = { ...given, warning, critical, timeout }
-  const checked = await Promise.race([look(options, command), expired(options.timeout)])
+  const checked = await within(look(options, command), timeout * 1000)
   const verbose = options.verbose === true
   const { severity, lines } = pluginResult(checked, thresholds, { verbose })
   printLines(lines)
@@ -110,12 +110,6 @@ async function centralKind({ cluster, path }: GivenOptions): Promise<Kind> {
   const ofOne = cluster === undefined ? pathMeasures : clusterMeasures
   const measures = cluster === undefined && path === undefined ? fleetMeasures : ofOne
   return { measures, timeout: 10, look: checkCentre }
-}
-
-/** Rejects when the time is over, whatever it is that hangs. */
-async function expired(timeout: number): Promise<never> {
-  await sleep(timeout * 1000, undefined, { ref: false })
-  throw new PgarchError('unreachable', `no answer within ${timeout} s`)
 }
 
 function gather(range: string, before: readonly string[] = []): readonly string[] {

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
-import { PgarchError } from '../errors.ts'
 import { adminExit } from '../exit-codes.ts'
 import { log } from '../log.ts'
 import type { Collected } from '../monitor/collected.ts'
 import type { ListenAddress } from '../monitor/serve-metrics.ts'
+import { within } from '../within.ts'
 import { type Act, configOf, stopSignal } from './command.ts'
 import { listenAddress, numberBetween } from './options.ts'
 
@@ -67,12 +67,15 @@ async function collector(options: MetricsOptions, command: Command): Promise<Col
  */
 const scheduleTimeout = 8000
 
-/** Milliseconds: what hangs, in a dead NFS mount say, must not pile up under a timer that starts us. */
+/**
+ * For all of a reading, in milliseconds: what hangs, in a dead NFS mount say, must not pile up under a timer
+ * that starts us, nor keep a scraper waiting that has more time than that.
+ */
 const patience = 60_000
 
 async function tellOnce(collect: Collect, output: string | undefined): Promise<number | undefined> {
   const { exposition } = await import('../monitor/exposition.ts')
-  const { families, troubles } = await Promise.race([collect(), expired()])
+  const { families, troubles } = await within(collect(), patience)
   const text = exposition(families)
   if (output === undefined) process.stdout.write(text)
   else {
@@ -81,12 +84,6 @@ async function tellOnce(collect: Collect, output: string | undefined): Promise<n
   }
   for (const trouble of troubles) log.error(trouble)
   return troubles.length === 0 ? undefined : adminExit.failed
-}
-
-async function expired(): Promise<never> {
-  const { setTimeout: sleep } = await import('node:timers/promises')
-  await sleep(patience, undefined, { ref: false })
-  throw new PgarchError('unreachable', `no answer within ${patience / 1000} s`)
 }
 
 async function serve(collect: Collect, address: ListenAddress): Promise<void> {
@@ -106,6 +103,6 @@ async function serve(collect: Collect, address: ListenAddress): Promise<void> {
     return exposition(families)
   }
   // A configuration that can never work ends it here.
-  await read()
-  await serveMetrics(address, read, stop)
+  await within(read(), patience)
+  await serveMetrics(address, read, { patience, signal: stop })
 }

@@ -1,4 +1,5 @@
 import { prettySize, prettySpan, prettyTime } from '../amounts.ts'
+import { earliest } from '../earliest.ts'
 import type { CachedRoute } from '../schedule/cached-route.ts'
 import type { Finding } from './finding.ts'
 import type { HostArchiving } from './host-archiving.ts'
@@ -67,7 +68,7 @@ function switchFinding(about: string, { route, readTime }: CachedRoute): Finding
   if (position === 'start') return undefined
   const who = [switchAuthor, switchReason].filter((one) => one !== null).join(': ')
   const because = [who, `read at ${prettyTime(readTime)}`].filter((one) => one !== '').join('; ')
-  const hint = `Run "pgarch cluster start ${route.clusterName}" to go on.`
+  const hint = `Run "pgarch cluster start ${route.clusterName}" to go on. Where that was done, the next push reads it.`
   return position === 'stop'
     ? { severity: 'critical', about, text: `stopped, WAL is dropped (${because})`, hint }
     : { severity: 'warning', about, text: `paused, WAL waits in pg_wal (${because})`, hint }
@@ -117,11 +118,10 @@ export function journalFindings(
 /** @param stored when each file was put there */
 export function localArchiveFindings({ about, of }: Subject, stored: readonly Date[]): Checked {
   const files = stored.length
-  const oldest = new Date(Math.min(...stored.map((time) => time.getTime())))
   const text =
     files === 0
       ? 'nothing lies in the local archive'
-      : `${count(files, 'file is', 'files are')} in the local archive alone, since ${prettyTime(oldest)}`
+      : `${count(files, 'file is', 'files are')} in the local archive alone, since ${prettyTime(earliest(stored))}`
   const hint =
     'Mend a path. The next pushes bring them there; "pgarch local drain" does it at once.'
   return {

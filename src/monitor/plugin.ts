@@ -6,6 +6,9 @@ import { formatRange, type Range } from './range.ts'
 /** So many findings are told on the first line, and below it: Nagios keeps 8 kB, and a pager less. */
 const most = { firstLine: 3, below: 40 }
 
+/** Characters of each, whoever sent them. */
+const longest = 500
+
 export interface PluginResult {
   readonly severity: Severity
   readonly lines: readonly string[]
@@ -61,14 +64,20 @@ function below(findings: readonly Finding[]): string[] {
   return [
     ...findings.slice(0, most.below).flatMap((finding) => {
       const line = `${finding.severity.toUpperCase()}: ${sentence(finding)}`
-      return finding.hint === undefined ? [line] : [line, `HINT: ${finding.hint}`]
+      return finding.hint === undefined ? [line] : [line, `HINT: ${brief(finding.hint)}`]
     }),
     ...(left > 0 ? [`${left} more`] : []),
   ].map(harmless)
 }
 
 function sentence({ about, text }: Finding): string {
-  return about === '' ? text : `${about}: ${text}`
+  return brief(about === '' ? text : `${about}: ${text}`)
+}
+
+function brief(text: string): string {
+  if (text.length <= longest) return text
+  // Not in the middle of what takes two of JavaScript's characters.
+  return `${text.slice(0, longest).replace(/[\ud800-\udbff]$/, '')}..`
 }
 
 /** On any line a `|` begins performance data. */

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { PgarchError } from '../errors.ts'
 import { hasCode, systemMessage } from '../fs/errors.ts'
 import { log } from '../log.ts'
+import { within } from '../within.ts'
 import { expositionType } from './exposition.ts'
 
 /** Where to listen; port 0: any that is free. */
@@ -21,20 +22,25 @@ const requestTimeout = 5000
 
 /**
  * Answers GET /metrics with what `read` returns, until the signal. Requests that come while it reads are
- * answered with what that brings: readings never run beside each other, however many servers scrape.
+ * answered with what that brings: readings never run beside each other, however many servers scrape. One
+ * that takes longer than `patience`, in milliseconds, is a 503 from then on, until it ends.
  *
  * @throws PgarchError `unusable` when nobody can listen there
  */
 export async function serveMetrics(
   address: ListenAddress,
   read: () => Promise<string>,
-  signal: AbortSignal,
+  { patience, signal }: { readonly patience: number; readonly signal: AbortSignal },
 ): Promise<void> {
   let reading: Promise<string> | undefined
   const readOnce = () => {
-    reading ??= read().finally(() => {
+    if (reading !== undefined) return reading
+    const all = read().finally(() => {
       reading = undefined
     })
+    reading = within(all, patience)
+    // Once for all who wait for it.
+    reading.catch((thrown: unknown) => log.error(thrown))
     return reading
   }
   const limits = {
@@ -52,8 +58,7 @@ export async function serveMetrics(
     readOnce().then(
       (text) => answer(response, 200, text, expositionType),
       (thrown: unknown) => {
-        log.error(thrown)
-        answer(response, 500, 'See the log.\n')
+        answer(response, thrown instanceof PgarchError ? 503 : 500, 'See the log.\n')
       },
     )
   })

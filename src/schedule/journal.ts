@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { earliest } from '../earliest.ts'
 import { removeIfThere, syncDirectory, writeDurably } from '../fs/durable.ts'
 import { deliver } from './agent.ts'
 import type { Schedule } from './connect.ts'
@@ -67,7 +68,7 @@ export async function journalState(
   const times = states.map(({ oldest }) => oldest).filter((time) => time !== null)
   return {
     length: states.reduce((sum, { length }) => sum + length, 0),
-    oldest: times.reduce<Date | null>((a, b) => (a === null || b < a ? b : a), null),
+    oldest: earliest(times) ?? null,
     ofOthers,
   }
 }

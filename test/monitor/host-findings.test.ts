@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import { prettyTime } from '../../src/amounts.ts'
 import { worstOf } from '../../src/monitor/finding.ts'
 import { type HostArchiving, parseTroubles } from '../../src/monitor/host-archiving.ts'
-import { archivingFindings, journalFindings } from '../../src/monitor/host-findings.ts'
+import {
+  archivingFindings,
+  journalFindings,
+  localArchiveFindings,
+} from '../../src/monitor/host-findings.ts'
 import { prefetchFindings } from '../../src/monitor/host-recovery.ts'
 import type { HostServer } from '../../src/monitor/host-server.ts'
 import { failedFinding, serverFindings } from '../../src/monitor/host-server-findings.ts'
@@ -52,6 +57,21 @@ describe('archiving', () => {
     expect(states).toEqual(['ok', 'ok', 'warning'])
     const ofOthers = { length: 1, oldest: ago(1), ofOthers: 1 }
     expect(worstOf(journalFindings(subject, ofOthers, now).findings)).toBe('warning')
+  })
+
+  test('a local archive of a million files is told of as one of a few', () => {
+    const stored = Array.from({ length: 1_000_000 }, (_, n) => ago(1_000_000 - n))
+    const [found] = localArchiveFindings(subject, stored).findings
+    expect(found?.text).toBe(
+      `1000000 files are in the local archive alone, since ${prettyTime(ago(1_000_000))}`,
+    )
+  })
+
+  test('who has started the cluster again reads why it still seems to be stopped', () => {
+    const [, found] = archivingFindings(subject, archiving({ switch: 'stop' }), now).findings
+    expect(found?.hint).toMatch(
+      /cluster start .* to go on\. Where that was done, the next push reads it\.$/,
+    )
   })
 
   test.each([

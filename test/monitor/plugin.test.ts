@@ -142,6 +142,22 @@ describe('what a plugin says', () => {
     ])
   })
 
+  test('what is long is cut off, and hides nothing that follows', () => {
+    const findings = [
+      finding('critical', `${'x'.repeat(492)}\u{1f4a5}${'y'.repeat(100_000)}`, {
+        hint: 'z'.repeat(501),
+      }),
+      finding('warning', 'so so'),
+    ]
+    const first = `"app": ${'x'.repeat(492)}..`
+    expect(lines({ findings })).toEqual([
+      `PGARCH CRITICAL: ${first} -- "app": so so`,
+      `CRITICAL: ${first}`,
+      `HINT: ${'z'.repeat(500)}..`,
+      'WARNING: "app": so so',
+    ])
+  })
+
   test('of ten thousand clusters the worst are told', () => {
     const bad = Array.from({ length: 10_000 }, (_, n) => finding('critical', `bad ${n}`))
     const told = lines({ findings: [finding('warning', 'so so'), ...bad] })

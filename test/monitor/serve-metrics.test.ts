@@ -10,10 +10,13 @@ afterEach(() => {
 })
 
 /** Serves on a free port of the loopback interface; it ends with the test. */
-async function serve(read: () => Promise<string>) {
+async function serve(read: () => Promise<string>, patience = 600_000) {
   const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   const stop = new AbortController()
-  const ended = serveMetrics({ host: '127.0.0.1', port: 0 }, read, stop.signal)
+  const ended = serveMetrics({ host: '127.0.0.1', port: 0 }, read, {
+    patience,
+    signal: stop.signal,
+  })
   onTestFinished(async () => {
     stop.abort()
     await ended
@@ -110,6 +113,24 @@ test('a bug is a 500 and its stack in the log, and the next scrape is answered',
   expect((await next).status).toBe(200)
 })
 
+test('a reading that does not end is a 503 for all who ask, and no other one begins until it does', async () => {
+  const hanging = Promise.withResolvers<string>()
+  let count = 0
+  const read = () => (++count === 1 ? hanging.promise : Promise.resolve(`pgarch_count ${count}\n`))
+  const { url, log } = await serve(read, 100)
+  for (const _ of Array(3)) {
+    const late = await fetch(url)
+    expect({ status: late.status, text: await late.text() }).toEqual({
+      status: 503,
+      text: 'See the log.\n',
+    })
+  }
+  expect(count).toBe(1)
+  expect(log().match(/ERROR: {2}no answer within 0.1 s/g)).toHaveLength(1)
+  hanging.resolve('pgarch_count 1\n')
+  expect(await (await fetch(url)).text()).toBe('pgarch_count 2\n')
+})
+
 test('the signal ends it at once, also while it reads', async () => {
   const { all, read } = readings()
   const { url, stop, ended } = await serve(read)
@@ -154,7 +175,7 @@ test('where another program listens it says so', async () => {
   const { port } = other.address() as { port: number }
   const { signal } = new AbortController()
   await expect(
-    serveMetrics({ host: '127.0.0.1', port }, async () => '', signal),
+    serveMetrics({ host: '127.0.0.1', port }, async () => '', { patience: 1000, signal }),
   ).rejects.toMatchObject({
     failure: 'unusable',
     message: `could not listen on 127.0.0.1:${port}: address already in use`,
