@@ -1,9 +1,11 @@
 import type { Config } from '../config.ts'
+import { earliest } from '../earliest.ts'
 import { describeError } from '../errors.ts'
 import { isLocked } from '../fs/worker-lock.ts'
 import { readMember } from '../postgres/member.ts'
+import { listDataDirectories } from '../postgres/registrations.ts'
 import { readShippingState, type ShippingState } from '../postgres/shipping-state.ts'
-import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
+import { stateDirectoryOf } from '../postgres/state-directory.ts'
 import { readCachedRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
 import { formatLsn } from '../wal/lsn.ts'
@@ -45,7 +47,11 @@ export interface HostShipping extends Omit<ShippingState, 'shipped' | 'flushed'>
 /** Of every data directory that was registered on this host. */
 export async function readHostStatus(config: Config): Promise<HostStatus[]> {
   const directories = await listDataDirectories(config.stateDirectory)
-  return await Promise.all(directories.map((path) => statusOf(path, config)))
+  return await Promise.all(
+    directories.map(({ path, trouble }) =>
+      trouble === undefined ? statusOf(path, config) : nothingOf(path, trouble.message),
+    ),
+  )
 }
 
 async function statusOf(dataDirectory: string, config: Config): Promise<HostStatus> {
@@ -72,6 +78,10 @@ const nothingKnown = {
   routeReadTime: null,
   shipping: null,
   worker: null,
+}
+
+function nothingOf(dataDirectory: string, error: string): HostStatus {
+  return { dataDirectory, ...nothingKnown, ...nothingLocal, error }
 }
 
 async function readKnown(dataDirectory: string, stateDirectory: string, config: Config) {
@@ -106,9 +116,8 @@ const nothingLocal = { localFiles: null, localOldest: null }
 
 async function readLocal(stateDirectory: string, config: Config) {
   const files = await listLocalArchive({ stateDirectory, config })
-  const times = files.map(({ storedTime }) => storedTime.getTime())
   return {
     localFiles: files.length,
-    localOldest: times.length === 0 ? null : new Date(Math.min(...times)),
+    localOldest: earliest(files.map(({ storedTime }) => storedTime)) ?? null,
   }
 }

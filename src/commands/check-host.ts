@@ -21,7 +21,8 @@ import { readWalSpace } from '../monitor/wal-space.ts'
 import { type DataDirectory, openDataDirectory } from '../postgres/data-directory.ts'
 import { dropToOwner } from '../postgres/privileges.ts'
 import { openRegistered, type Registered } from '../postgres/registered.ts'
-import { listDataDirectories, stateDirectoryOf } from '../postgres/state-directory.ts'
+import { listDataDirectories, type Registration } from '../postgres/registrations.ts'
+import { stateDirectoryOf } from '../postgres/state-directory.ts'
 import { readCachedRoute, requireReadableRoute } from '../schedule/cached-route.ts'
 import { journalState } from '../schedule/journal.ts'
 import type { CheckOptions } from './check.ts'
@@ -33,19 +34,20 @@ import { configOf } from './command.ts'
  */
 export async function checkHost(options: CheckOptions, command: Command): Promise<Checked> {
   const config = await configOf(command)
-  const paths = await directoriesOf(options, config)
+  const directories = await directoriesOf(options, config)
+  const isSeveral = directories.filter(({ trouble }) => trouble === undefined).length > 1
   // A part that hangs is told while there is time for it, beside what the others found.
   const deadline = options.timeout * 800
-  const opened = await Promise.all(paths.map(openOrTell))
+  const opened = await Promise.all(directories.map(openOrTell))
   dropToTheirOwner(opened.filter((one) => 'uid' in one))
   const parts = await Promise.all(
     opened.map(async (one) =>
-      'uid' in one ? await partsOf(one, paths.length > 1, options, config) : [one],
+      'uid' in one ? await partsOf(one, isSeveral, options, config) : [one],
     ),
   )
   const checked = await lookAt(parts.flat(), deadline)
-  if (paths.length === 1) return checked
-  const all = { about: '', text: `${paths.length} data directories on this host` } as const
+  if (directories.length === 1) return checked
+  const all = { about: '', text: `${directories.length} data directories on this host` } as const
   return { ...checked, findings: [{ severity: 'ok', ...all }, ...checked.findings] }
 }
 
@@ -53,8 +55,8 @@ export async function checkHost(options: CheckOptions, command: Command): Promis
 export async function directoriesOf(
   { pgdata }: CheckOptions,
   { stateDirectory }: Config,
-): Promise<string[]> {
-  if (pgdata !== undefined) return [pgdata]
+): Promise<Registration[]> {
+  if (pgdata !== undefined) return [{ path: pgdata }]
   const found = await listDataDirectories(stateDirectory)
   if (found.length > 0) return found
   throw new PgarchError('usage', `no data directory is registered below "${stateDirectory}"`, {
@@ -62,7 +64,10 @@ export async function directoriesOf(
   })
 }
 
-async function openOrTell(path: string): Promise<DataDirectory | Part> {
+async function openOrTell({ path, trouble }: Registration): Promise<DataDirectory | Part> {
+  if (trouble !== undefined) {
+    return { about: `data directories in "${path}"`, look: () => Promise.reject(trouble) }
+  }
   try {
     return await openDataDirectory(path)
   } catch (error) {

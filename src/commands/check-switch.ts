@@ -34,12 +34,14 @@ const shortestRound = 2000
 export async function checkSwitch(options: CheckOptions, command: Command): Promise<Checked> {
   const deadline = performance.now() + options.timeout * 850
   const config = await configOf(command)
-  const [path, ...others] = await directoriesOf(options, config)
-  if (path === undefined || others.length > 0) {
+  const [directory, ...others] = await directoriesOf(options, config)
+  if (directory === undefined || others.length > 0) {
     throw new PgarchError('usage', 'several data directories are registered on this host', {
       hint: 'Name one with --pgdata.',
     })
   }
+  const { path, trouble } = directory
+  if (trouble !== undefined) throw trouble
   dropToOwner(await openDataDirectory(path))
   const registered = await openRegistered(path, config.stateDirectory, config.member)
   const { clusterName, fingerprint } = registered.member

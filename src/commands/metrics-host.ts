@@ -46,6 +46,7 @@ async function factsOf({ error, worker, ...known }: HostStatus, config: Config) 
   }
   const stateDirectory = stateDirectoryOf(config.stateDirectory, { path })
   const registered = openRegistered(path, config.stateDirectory, config.member)
+  registered.catch(() => {}) // while another part is read
   await orTell(requireReadableRoute(stateDirectory))
   const facts = {
     ...known,

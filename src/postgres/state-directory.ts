@@ -1,4 +1,4 @@
-import { chmod, constants, type FileHandle, lstat, mkdir, open, readdir } from 'node:fs/promises'
+import { chmod, constants, type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { PgarchError } from '../errors.ts'
 import { syncDirectory } from '../fs/durable.ts'
@@ -42,25 +42,6 @@ export async function createStateDirectory(
   }
   await checkOwner(path, dataDirectory)
   return path
-}
-
-/**
- * The data directories that have a state directory on this host, as physical paths. Directories that
- * may not be read are passed over: they are somebody else's.
- *
- * @param base PGARCH_STATE_DIR
- */
-export async function listDataDirectories(base: string, below = ''): Promise<string[]> {
-  const entries = await readdir(join(base, below), { withFileTypes: true }).catch((thrown) => {
-    if (hasCode(thrown, 'ENOENT', 'EACCES')) return []
-    throw fileError('read directory', join(base, below), thrown)
-  })
-  const found: string[] = []
-  for (const entry of entries.filter((one) => one.isDirectory())) {
-    if (entry.name === '@pgarch') found.push(`/${below}`)
-    else found.push(...(await listDataDirectories(base, join(below, entry.name))))
-  }
-  return found.sort()
 }
 
 /** From the root directory downwards. */

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -275,6 +275,21 @@ describe('what it cannot look at', () => {
     const none = await fleet.pgarch(['check'], { environment: empty })
     expect(none.stdout).toMatch(/^PGARCH UNKNOWN: no data directory is registered below/)
     expect([gone.status, none.status]).toEqual([3, 3])
+  })
+
+  test('one that may be registered where nobody may look is not passed over', async () => {
+    const closed = join(fleet.environment.PGARCH_STATE_DIR ?? '', 'closed')
+    mkdirSync(closed, { mode: 0 })
+    onTestFinished(() => rmdirSync(closed))
+    const words = ['check', '--pguser', 'postgres', '-t', '120']
+    const { status, stdout } = await host.pgarch(...words)
+    expect(stdout).toMatch(
+      /^PGARCH UNKNOWN: data directories in "\/closed": could not read directory .*: permission denied \| ready_age=0s;/,
+    )
+    expect(status).toBe(3)
+    const own = await host.pgarch('status', '--host')
+    expect(own.stdout).toMatch(/^\/closed: could not read directory/m)
+    expect(own.status).toBe(1)
   })
 
   test.skipIf(process.getuid?.() !== 0)('another user, to whom all of it is closed', () => {
