@@ -13,8 +13,8 @@ export interface Place {
   readonly left: number
 }
 
-/** So long is waited for an answer, in milliseconds, where an address is known that worked. */
-const patience = 1000
+/** So long is waited for an answer, in milliseconds, where an answer is known that led somewhere. */
+export const patience = 1000
 
 /**
  * The addresses of a host, in the order in which to try them: the one that worked last is the first, if

@@ -45,7 +45,7 @@ export function askAddresses(host: string, { servers }: NameSettings): Promise<A
   // RFC 6761, section 6.3: no server is asked for it.
   const isLocal = /^(.*\.)?localhost\.?$/i.test(host)
   return servers === undefined || isLocal
-    ? once(host, () => inTurn(() => lookUp(host)))
+    ? once(host, () => lookUp(host))
     : once(`${servers} ${host}`, () => askServers(host, servers))
 }
 
@@ -69,6 +69,10 @@ export function serviceName(domain: string): string {
   return `_pgarch._tcp.${domain}`
 }
 
+/**
+ * By getaddrinfo(3), which may hang for long in one of the threads that files need as well: libuv gives
+ * it half of them at the most (threadpool.c, slow_work_thread_threshold), so two of four.
+ */
 async function lookUp(host: string): Promise<Addresses> {
   try {
     const found = await lookup(host, { all: true, order: 'verbatim' })
@@ -124,15 +128,6 @@ function once(question: string, ask: () => Promise<Addresses>): Promise<Addresse
   if (before !== undefined) return before
   const mine = ask().finally(() => asked.delete(question))
   asked.set(question, mine)
-  return mine
-}
-
-let turn: Promise<unknown> = Promise.resolve()
-
-/** getaddrinfo(3) may hang for long, in one of the few threads that files need as well: one at a time. */
-function inTurn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  const mine = turn.then(ask)
-  turn = mine.catch(() => {})
   return mine
 }
 

@@ -1,17 +1,14 @@
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
-import { answerWithin } from './addresses.ts'
+import { answerWithin, patience } from './addresses.ts'
 import { askServices, type NameSettings, type Service, serviceName } from './ask.ts'
 import { keepAnswer, keptAnswer } from './kept-answers.ts'
 import { serviceOrder } from './service-order.ts'
 
-/** So long is waited for an answer, in milliseconds, where one is known that led somewhere. */
-const patience = 1000
-
 /**
  * The servers that a domain's SRV records name, in the order in which to try them. While nobody answers,
- * they are those of the last time that one of them could be used, with a warning. Rejects with
- * `unreachable` where there are none.
+ * or none of them may be used, they are those of the last time that one could be, with a warning.
+ * Rejects with `unreachable` where there are none, and where the record says that there shall be none.
  *
  * @param milliseconds as long as names may take to be resolved
  */
@@ -22,14 +19,21 @@ export async function servicesOf(
 ): Promise<Service[]> {
   const kept = await keptAnswer<Service[]>(serviceName(domain), settings)
   const limit = kept === undefined ? milliseconds : Math.min(milliseconds, patience)
+  let answer: Service[] = []
   try {
-    const answer = askServices(domain, settings)
-    return serviceOrder(usable(domain, await answerWithin(answer, serviceName(domain), limit)))
+    answer = await answerWithin(askServices(domain, settings), serviceName(domain), limit)
+    return serviceOrder(usable(domain, answer))
   } catch (error) {
-    if (kept === undefined || !(error instanceof PgarchError)) throw error
+    // That it is not to be used is an answer, and no lack of one.
+    if (kept === undefined || !(error instanceof PgarchError) || isNoService(answer)) throw error
     log.warning(`${error.message}; going on with its last answer that could be used`)
     return serviceOrder(kept)
   }
+}
+
+/** RFC 2782: the target "." says that the service is decidedly not available at this domain. */
+function isNoService(services: readonly Service[]): boolean {
+  return services.length > 0 && services.every(({ host }) => host === '' || host === '.')
 }
 
 /** To go on with while nobody can be asked. */
@@ -54,13 +58,12 @@ export function usable(domain: string, services: readonly Service[]): Service[] 
     host.toLowerCase() === domain || host.toLowerCase().endsWith(`.${domain}`)
   const within = services.filter(isWithin)
   if (within.length > 0) return within
-  // RFC 2782: the target "." says that there is no such service.
-  const others = services.map(({ host }) => host).filter((host) => host !== '' && host !== '.')
+  const others = services.map(({ host }) => host).join(', ')
   throw new PgarchError(
     'unreachable',
-    others.length === 0
+    isNoService(services)
       ? `${serviceName(domain)} says that there is no scheduling database`
-      : `${serviceName(domain)} names no server within "${domain}": ${others.join(', ')}`,
+      : `${serviceName(domain)} names no server within "${domain}": ${others}`,
     { hint: 'See docs/dns.md for the SRV records of the scheduling database.' },
   )
 }

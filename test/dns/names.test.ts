@@ -303,6 +303,21 @@ describe.skipIf(!findProgram('named') || !findProgram('nsupdate'))('names', () =
       await named.update(`add ${record} 0 0 0 .`)
       onTestFinished(() => named.update('delete _pgarch._tcp SRV'))
       await expect(find(of)).rejects.toThrow('says that there is no scheduling database')
+      expect(said).toBe('')
+    })
+
+    it('a record that says there is no such service ends the use of the last answer', async () => {
+      const of = settings()
+      const first = { host: `db.${named.zone}`, port: 5432, priority: 10, weight: 0 }
+      await noteServices(named.zone, [first], of)
+      onTestFinished(() => named.update('delete _pgarch._tcp SRV'))
+      await named.update(`add ${record} 0 0 0 .`)
+      await expect(find(of)).rejects.toThrow('says that there is no scheduling database')
+      // No record at all may be a mistake, and so may be one of somebody else's server.
+      await named.update('delete _pgarch._tcp SRV', `add ${record} 1 0 5432 stranger.example.`)
+      expect(await find(of)).toEqual([first])
+      await named.update('delete _pgarch._tcp SRV')
+      expect(await find(of)).toEqual([first])
     })
 
     it.each([
