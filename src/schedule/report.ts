@@ -6,6 +6,8 @@ export const longestList = 20
 
 /** Growth is taken from so many whole days. */
 export const growthDays = 30
+/** Between two days on which something was stored or removed; after a longer one what was before says nothing. */
+const longestPause = 7
 
 /** All of a day is UTC: `2026-11-21`. */
 export interface Period {
@@ -80,7 +82,10 @@ export interface PathVolume {
   /** In the period; failures are tries. */
   readonly archivedFiles: number
   readonly failures: number
-  /** What it has grown by in so many whole days before today, at most `growthDays`, and none of them its first. */
+  /**
+   * What it has grown by in so many whole days before today, at most `growthDays`, since something happened
+   * after a longer pause than `longestPause`; that day is none of them.
+   */
   readonly growth: { readonly days: number; readonly bytes: number }
 }
 
@@ -101,16 +106,20 @@ export function queryPathVolumes(
        select path_id, day, -sum(stored_bytes) from pgarch.arch_daily_removed
        where day >= $2::date - $3::int - 1 and day < $2::date
        group by path_id, day
+     ), paused as (
+       select *, (day - lag(day) over (partition by path_id order by day) > $4) is not false as resumes
+       from change
      ), grown as (
        select path_id, $2::date - first_day - 1 as days,
               coalesce(sum(bytes) filter (where day > first_day), 0)::bigint as bytes
-       from (select *, min(day) over (partition by path_id) as first_day from change) c
+       from (select *, max(day) filter (where resumes) over (partition by path_id) as first_day
+             from paused) c
        group by path_id, first_day
      )
      select path_id as id, coalesce(t.files, 0) as "archivedFiles",
             coalesce(t.failures, 0) as failures,
             json_build_object('days', coalesce(g.days, 0), 'bytes', coalesce(g.bytes, 0)) as growth
      from told t full join grown g using (path_id)`,
-    [since, until, growthDays],
+    [since, until, growthDays, longestPause],
   )
 }

@@ -254,3 +254,17 @@ it('what is removed from a path is no growth', async () => {
     outlook: { state: 'fills', days: 235 },
   })
 })
+
+it('a path that was idle for more than a week has its growth since then', async () => {
+  const growthWithFilesOf = async (ago: number) => {
+    await schedule.rows(
+      `insert into pgarch.arch_daily
+         (day, db_id, path_id, files, wal_bytes, stored_bytes, duration, longest, failures)
+       select (now() at time zone 'UTC')::date - ${ago}, db_id, 1, 1, 1, 7, '1 s', '1 s', 0
+       from pgarch.arch_member where host = 'app-host'`,
+    )
+    return (await makeReportAs('watcher', 4)).paths[0]?.growth
+  }
+  expect(await growthWithFilesOf(17)).toEqual({ days: 8, bytes: 32 * megabyte })
+  expect(await growthWithFilesOf(16)).toEqual({ days: 16, bytes: 38 * megabyte + 7 })
+})
