@@ -86,27 +86,36 @@ export async function finishSetAside(
   },
 ): Promise<void> {
   const { copies, pathIds, successor } = outcome
-  await schedule.query(
+  // In the order in which deliver takes its rows, so that neither waits for the other for ever: what is
+  // claimed, copies and their sums, conflicts.
+  const unclaimed = await schedule.query(
     `with done as (
        update pgarch.arch_set_aside set copies = $2, finished_time = now() where id = $1 returning *
-     ), unclaimed as (
-       delete from pgarch.arch_file f using done
-       where f.db_id = done.db_id and f.wal_name = done.wal_name and f.sha256 = done.sha256
-       returning f.wal_name
-     ), forgotten as (
-       delete from pgarch.arch_copy c using done
-       where c.db_id = done.db_id and c.wal_name = done.wal_name and c.path_id is not null
-         and (c.path_id = any ($3) or exists (select from unclaimed))
      )
-     update pgarch.arch_conflict k
-     set resolved_time = now(), resolved_by = done.author, reason = done.reason
-     from done
-     where k.db_id = done.db_id and k.wal_name = done.wal_name and k.resolved_time is null
-       and (exists (select from unclaimed) or k.sha256 = done.sha256 or k.path_id = any ($3))`,
-    [id, JSON.stringify(copies), pathIds],
+     delete from pgarch.arch_file f using done
+     where f.db_id = done.db_id and f.wal_name = done.wal_name and f.sha256 = done.sha256
+     returning f.wal_name`,
+    [id, JSON.stringify(copies)],
   )
-  if (successor === null) return
-  const { sha256, walSize, history, memberId } = successor
+  const isUnclaimed = unclaimed.length > 0
+  if (successor !== null) await claimFor(schedule, id, successor)
+  await forgetCopies(schedule, id, isUnclaimed ? null : pathIds)
+  if (successor !== null) await noteCopies(schedule, id, successor)
+  await schedule.query(
+    `update pgarch.arch_conflict k
+     set resolved_time = now(), resolved_by = done.author, reason = done.reason
+     from pgarch.arch_set_aside done
+     where done.id = $1 and k.db_id = done.db_id and k.wal_name = done.wal_name
+       and k.resolved_time is null and ($3 or k.sha256 = done.sha256 or k.path_id = any ($2))`,
+    [id, pathIds, isUnclaimed],
+  )
+}
+
+async function claimFor(
+  schedule: Schedule,
+  id: number,
+  { sha256, walSize, history, memberId }: Successor,
+): Promise<void> {
   await schedule.query(
     `insert into pgarch.arch_file (db_id, wal_name, sha256, wal_size_bytes, history, member_id)
      select db_id, wal_name, decode($2, 'hex'), $3, $4,
@@ -115,12 +124,35 @@ export async function finishSetAside(
      on conflict (db_id, wal_name) do nothing`,
     [id, sha256, walSize, history, memberId],
   )
+}
+
+/** @param pathIds null: on all paths */
+async function forgetCopies(
+  schedule: Schedule,
+  id: number,
+  pathIds: readonly number[] | null,
+): Promise<void> {
+  await schedule.query(
+    `with gone as (
+       select c.db_id, c.wal_name, c.path_id
+       from pgarch.arch_copy c join pgarch.arch_set_aside done using (db_id, wal_name)
+       where done.id = $1 and c.path_id is not null and ($2::int[] is null or c.path_id = any ($2))
+       order by c.path_id for update of c
+     )
+     delete from pgarch.arch_copy c using gone
+     where c.db_id = gone.db_id and c.wal_name = gone.wal_name and c.path_id = gone.path_id`,
+    [id, pathIds],
+  )
+}
+
+async function noteCopies(schedule: Schedule, id: number, { pathIds }: Successor): Promise<void> {
   await schedule.query(
     `insert into pgarch.arch_copy (db_id, wal_name, path_id)
      select db_id, wal_name, path_id
      from pgarch.arch_set_aside, unnest($2::int[]) as path_id where id = $1
+     order by path_id
      on conflict (db_id, wal_name, path_id) where path_id is not null do nothing`,
-    [id, successor.pathIds],
+    [id, pathIds],
   )
 }
 
