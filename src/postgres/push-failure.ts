@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, hasCode } from '../fs/errors.ts'
+import { fileError } from '../fs/errors.ts'
+import { readIfThere } from '../fs/there.ts'
 
 /** Why the last push that failed did. */
 export interface PushFailure {
@@ -32,14 +33,8 @@ export async function writePushFailure(
 
 /** Undefined: none failed yet, or what is there cannot be understood. `unusable` when it cannot be read. */
 export async function readPushFailure(stateDirectory: string): Promise<PushFailure | undefined> {
-  const file = join(stateDirectory, fileName)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (thrown) {
-    if (hasCode(thrown, 'ENOENT')) return undefined
-    throw fileError('read file', file, thrown)
-  }
+  const text = await readIfThere(join(stateDirectory, fileName))
+  if (text === undefined) return undefined
   try {
     const { version: found, walName, time, reason, hint } = JSON.parse(text)
     return found === version ? { walName, time: new Date(time), reason, hint } : undefined
