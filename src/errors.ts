@@ -19,11 +19,18 @@ export class PgarchError extends Error {
   override readonly name = 'PgarchError'
   readonly failure: Failure
   readonly hint: string | undefined
+  /** It says nothing of what was asked: another host may well get an answer. */
+  readonly isOwn: boolean
 
-  constructor(failure: Failure, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    failure: Failure,
+    message: string,
+    options: { hint?: string; cause?: unknown; isOwn?: boolean } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.failure = failure
     this.hint = options.hint
+    this.isOwn = options.isOwn === true
   }
 }
 

@@ -9,7 +9,7 @@ import { dropToOwner } from '../postgres/privileges.ts'
 import { namesOf, withPath } from '../resources.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type ArchivePath, insertPath, updatePath, usualReserveBytes } from '../schedule/paths.ts'
-import { foundBy, notePathProbe } from '../schedule/probes.ts'
+import { failedFor, foundBy, notePathProbe } from '../schedule/probes.ts'
 import { inTransaction } from '../schedule/transaction.ts'
 import type { SshAddress } from '../ssh-address.ts'
 import { readHostKey } from '../stores/host-key.ts'
@@ -117,7 +117,10 @@ export async function testPath(path: PathDescription, config: Config): Promise<P
   return await withPath(path, config, (store) => store.probe())
 }
 
-/** As testPath, and keeps what was found, also when it rejects, for whoever monitors the path. */
+/**
+ * As testPath, and keeps what was found, also when it rejects, for whoever monitors the path; but not what
+ * stood in the way here, and not there.
+ */
 export async function testKnownPath(
   schedule: Schedule,
   path: ArchivePath,
@@ -128,9 +131,8 @@ export async function testKnownPath(
     await notePathProbe(schedule, path.id, foundBy(probe))
     return probe
   } catch (error) {
-    if (error instanceof PgarchError) {
-      const unknown = { freeBytes: null, sizeBytes: null }
-      await notePathProbe(schedule, path.id, { error: error.message, ...unknown })
+    if (error instanceof PgarchError && !error.isOwn) {
+      await notePathProbe(schedule, path.id, failedFor(error.message))
     }
     throw error
   }

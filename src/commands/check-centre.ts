@@ -2,11 +2,10 @@ import type { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { checkCluster, lastFile } from '../monitor/cluster-findings.ts'
-import type { Finding } from '../monitor/finding.ts'
 import { checkFleet } from '../monitor/fleet-findings.ts'
 import type { Checked } from '../monitor/measure.ts'
 import { checkPath } from '../monitor/path-findings.ts'
-import { probePaths } from '../monitor/probe.ts'
+import { type Probed, probePaths } from '../monitor/probe.ts'
 import { requireCluster } from '../schedule/clusters.ts'
 import type { Schedule } from '../schedule/connect.ts'
 import { type PathHealth, queryDatabaseHealth, queryPathHealth } from '../schedule/health.ts'
@@ -55,7 +54,7 @@ async function ofCluster(
   const paths = remote.filter(({ name }) => names.includes(name))
   const looked = await probe(schedule, paths, options, config)
   const found = looked.paths.flatMap((path) => checkPath(path).findings)
-  return { findings: [...known, ...found, ...looked.missed], measures }
+  return { findings: [...known, ...found, ...looked.doubts], measures }
 }
 
 async function ofPath(
@@ -69,7 +68,8 @@ async function ofPath(
   const looked = await probe(schedule, options.probe ? known : [], options, config)
   const [health] = options.probe ? looked.paths : known
   if (health === undefined) return { findings: [], measures: [] }
-  const checked = checkPath(health)
+  const { findings, measures } = checkPath(health)
+  const checked = { findings: [...findings, ...looked.doubts], measures }
   const isKnown = checked.measures.some((measure) => measure.name === 'used')
   if (isKnown || !measuresSet(options, 'used').has('used')) return checked
   const used = {
@@ -91,7 +91,7 @@ async function ofFleet(
   const paths = known.map((path) => looked.paths.find(({ id }) => id === path.id) ?? path)
   const own = measuresSet(options, 'last_file_age')
   const { findings, measures } = checkFleet({ clusters, paths, database }, own)
-  return { findings: [...findings, ...looked.missed], measures }
+  return { findings: [...findings, ...looked.doubts], measures }
 }
 
 async function livingPaths(schedule: Schedule): Promise<PathHealth[]> {
@@ -116,8 +116,8 @@ async function probe(
   paths: readonly PathHealth[],
   { timeout }: CheckOptions,
   config: Config,
-): Promise<{ paths: readonly PathHealth[]; missed: readonly Finding[] }> {
-  if (paths.length === 0) return { paths, missed: [] }
+): Promise<Probed> {
+  if (paths.length === 0) return { paths: [], doubts: [] }
   const { testPath } = await import('../archive/paths.ts')
   const places = new Map((await listPaths(schedule)).map((path) => [path.id, path]))
   const look = async ({ id }: PathHealth) => {
@@ -125,9 +125,6 @@ async function probe(
     if (place === undefined) throw new PgarchError('refused', 'the path was removed')
     return await testPath(place, config)
   }
-  const looked = await probePaths(schedule, paths, look, timeout * 800)
-  if (looked.unseen === 0) return { paths: looked.paths, missed: [] }
-  const text = `there was no time to look at ${looked.unseen} of ${paths.length}`
-  const hint = 'Give it more with --timeout.'
-  return { paths: looked.paths, missed: [{ severity: 'unknown', about: 'paths', text, hint }] }
+  const times = { all: timeout * 800, patience: config.sshConnectTimeout }
+  return await probePaths(schedule, paths, look, times)
 }

@@ -82,5 +82,6 @@ export async function answerWithin<Answer>(
     ended.abort()
   }
   const seconds = Math.ceil(milliseconds / 100) / 10
-  throw new PgarchError('unreachable', `could not resolve "${name}": no answer within ${seconds} s`)
+  const message = `could not resolve "${name}": no answer within ${seconds} s`
+  throw new PgarchError('unreachable', message, { isOwn: true })
 }

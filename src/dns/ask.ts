@@ -149,11 +149,6 @@ const meanings: Readonly<Record<string, string>> = {
 
 function unresolved(name: string, cause: unknown): PgarchError {
   const { code = '', message } = (cause ?? {}) as { code?: string; message?: string }
-  return new PgarchError(
-    'unreachable',
-    `could not resolve "${name}": ${meanings[code] ?? message}`,
-    {
-      cause,
-    },
-  )
+  const text = `could not resolve "${name}": ${meanings[code] ?? message}`
+  return new PgarchError('unreachable', text, { cause, isOwn: !isNone(cause) })
 }

@@ -18,6 +18,11 @@ export function foundBy(probe: {
   return { error: null, freeBytes, sizeBytes: totalBytes }
 }
 
+/** Of a path that is not fit. */
+export function failedFor(error: string): PathFound {
+  return { error, freeBytes: null, sizeBytes: null }
+}
+
 /** Keeps it for whoever asks how the path does; not on a standby, which can keep nothing. */
 export async function notePathProbe(
   schedule: Schedule,

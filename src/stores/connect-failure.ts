@@ -30,6 +30,7 @@ export function connectFailure(path: PathDescription, reasons: readonly unknown[
   if (reasons.some(isWrongLogin)) {
     return new PgarchError('unusable', `${where}: no SSH key was accepted`, {
       ...options,
+      isOwn: true,
       hint: `The public key must be in the authorized keys of user "${path.sshUser}" there.`,
     })
   }
@@ -41,5 +42,6 @@ export function connectFailure(path: PathDescription, reasons: readonly unknown[
       hint: `Expected ${path.hostKey?.split(' ')[0]}. Pin a new key with "pgarch path set".`,
     })
   }
-  return new PgarchError('unreachable', `${where}: ${said}`, options)
+  const isOwn = reasons.every((one) => one instanceof PgarchError && one.isOwn)
+  return new PgarchError('unreachable', `${where}: ${said}`, { ...options, isOwn })
 }

@@ -34,13 +34,14 @@ export async function findLogins(
   }
   if (logins.length > 0) return logins
   throw new PgarchError('unusable', `path "${pathName}": there is no SSH key to log in with`, {
+    isOwn: true,
     hint: `Set ssh.identity, start an ssh-agent, or make ${files[0]} with ssh-keygen, without a passphrase.`,
   })
 }
 
 async function readPrivateKey(pathName: string, file: string): Promise<Buffer> {
   const unusable = (what: string, options: { hint?: string; cause?: unknown } = {}) =>
-    new PgarchError('unusable', `path "${pathName}": ${what}`, options)
+    new PgarchError('unusable', `path "${pathName}": ${what}`, { ...options, isOwn: true })
   const key = await readFile(file).catch((thrown: unknown) => {
     const what = `could not read SSH private key "${file}": ${describeError(thrown)}`
     throw unusable(what, { cause: thrown })

@@ -84,6 +84,10 @@ describe.for(shells)('what Node.js answers and PostgreSQL hears, under %s', (she
 
   test.for([0, 1, 2, 3, 64])('other commands: %i is passed on', (code) => {
     expect(answer(code, ['status'])).toBe(code)
+    expect(answer(code, ['--config', 'push', 'dns', 'check'])).toBe(code)
+    expect(answer(code, ['--schedule=x', '--config', 'check', 'cluster', 'show', 'fetch'])).toBe(
+      code,
+    )
   })
 
   test.for([4, 40, 44, 45, 46, 63, 137])('other commands: %i is 1', (code) => {

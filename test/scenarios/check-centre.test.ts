@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -166,6 +166,19 @@ describe('a cluster, its path and the fleet, from the centre', () => {
 describe('a look at the paths themselves', () => {
   const marker = () => join(berlin, 'pgarch-path')
 
+  const look = (environment: Record<string, string>, ...words: string[]) =>
+    fleet.pgarch(['check', '--fleet', '--probe', '-c', 'used=100', ...words], {
+      environment: { PGARCH_SCHEDULE_URL: watcher, ...environment },
+    })
+
+  /** A private key that no path knows. */
+  function strangersKey(): string {
+    const file = join(fleet.folder, 'stranger')
+    const command = ['-q', '-t', 'ed25519', '-N', '', '-f', file]
+    execFileSync('ssh-keygen', command, { ...asUnprivileged(), stdio: 'inherit' })
+    return file
+  }
+
   it('finds a path that nobody uses dead, and keeps that for all who ask', async () => {
     sshd.kill()
     expect((await check('--path', 'berlin')).status).toBe(0)
@@ -199,13 +212,38 @@ describe('a look at the paths themselves', () => {
 
   it('a path that hangs holds up nothing for longer than the time there is', async () => {
     sshd.freeze()
-    const hung = await check('--fleet', '--probe', '--timeout', '2')
+    const hung = await look({ PGARCH_SSH_CONNECT_TIMEOUT: '0.8s' }, '--timeout', '2')
     sshd.thaw()
     expect(hung.stdout).toMatch(
       /^PGARCH CRITICAL: path "berlin": cannot be used, .*no answer within 0.8 s/,
     )
     expect(hung.status).toBe(2)
     expect((await check('--fleet', '--probe')).status).toBe(0)
+  })
+
+  it('what stands in the way here is unknown, and nobody else hears of it', async () => {
+    sshd.freeze()
+    const short = await look({}, '--timeout', '2')
+    sshd.thaw()
+    const looks = [
+      short,
+      await look({ PGARCH_SSH_IDENTITY: '/nowhere' }),
+      await look({ PGARCH_SSH_IDENTITY: strangersKey() }),
+    ]
+    const reasons = ['no answer within 0.8 s', 'could not read SSH private key', 'no SSH key was']
+    for (const [index, { status, stdout }] of looks.entries()) {
+      expect({ status, stdout }).toEqual({
+        status: 3,
+        stdout: expect.stringMatching(
+          `^PGARCH UNKNOWN: path "berlin": could not be looked at from here: .*${reasons[index]}`,
+        ),
+      })
+    }
+    await fleet.pgarch(['path', 'test', 'berlin'], {
+      admin: true,
+      environment: { PGARCH_SSH_IDENTITY: '/nowhere' },
+    })
+    expect((await check('--fleet')).status).toBe(0)
   })
 
   it('a scheduling database that hangs is unknown, and has nothing left to do once nobody waits', async () => {
