@@ -6,6 +6,7 @@ import type { ListenAddress } from '../monitor/serve-metrics.ts'
 import { within } from '../within.ts'
 import { type Act, configOf, stopSignal } from './command.ts'
 import { listenAddress, numberBetween } from './options.ts'
+import { writeOutput } from './output-file.ts'
 
 interface MetricsOptions {
   readonly host?: true
@@ -78,10 +79,7 @@ async function tellOnce(collect: Collect, output: string | undefined): Promise<n
   const { families, troubles } = await within(collect(), patience)
   const text = exposition(families)
   if (output === undefined) process.stdout.write(text)
-  else {
-    const { writeDurably } = await import('../fs/durable.ts')
-    await writeDurably(output, text, { mode: 0o644 })
-  }
+  else await writeOutput(output, text)
   for (const trouble of troubles) log.error(trouble)
   return troubles.length === 0 ? undefined : adminExit.failed
 }

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Report } from '../report/report.ts'
 import { type Act, asAdmin } from './command.ts'
 import { pastTime } from './options.ts'
+import { writeOutput } from './output-file.ts'
 
 type Format = keyof typeof renderers
 
@@ -51,19 +52,5 @@ async function run({ since, format, output }: ReportOptions, command: Command): 
   const report = await asAdmin(command, (schedule) => makeReport(schedule, from))
   const text = await renderers[format](report)
   if (output === undefined) printLines([text.trimEnd()])
-  else await write(output, text)
-}
-
-/** Whoever reads the file meanwhile has the old report, whole. */
-async function write(file: string, text: string): Promise<void> {
-  const { lstat } = await import('node:fs/promises')
-  const { writeDurably } = await import('../fs/durable.ts')
-  const { PgarchError } = await import('../errors.ts')
-  const status = await lstat(file).catch(() => undefined)
-  if (status !== undefined && !status.isFile()) {
-    throw new PgarchError('usage', `"${file}" is not a regular file`, {
-      hint: 'The report replaces the file of this name.',
-    })
-  }
-  await writeDurably(file, text, { mode: 0o644 })
+  else await writeOutput(output, text)
 }

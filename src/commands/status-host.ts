@@ -1,18 +1,53 @@
 import type { Command } from 'commander'
 import type { HostStatus } from '../archive/host-status.ts'
+import type { Config } from '../config.ts'
+import { PgarchError } from '../errors.ts'
+import type { ArchivingFailure } from '../monitor/host-archiving.ts'
 import { configOf } from './command.ts'
 
-/** What this host knows by itself of each of its data directories. */
-export async function readHost(command: Command): Promise<HostStatus[]> {
+/** What this host knows by itself of one of its data directories. */
+export interface HostReading extends HostStatus {
+  /** Files that PostgreSQL wants archived; null: it cannot be told. */
+  readonly readyFiles: number | null
+  /** When the first of them became ready; null when there is none. */
+  readonly readyOldest: Date | null
+  /** Of a file that still waits. */
+  readonly failure: ArchivingFailure | null
+}
+
+/** Of each data directory that is registered on this host. */
+export async function readHost(command: Command): Promise<HostReading[]> {
   const { readHostStatus } = await import('../archive/host-status.ts')
-  return await readHostStatus(await configOf(command))
+  const config = await configOf(command)
+  const statuses = await readHostStatus(config)
+  return await Promise.all(statuses.map((status) => withArchiving(status, config)))
 }
 
-export function hostNeedsAttention({ journalLength, localFiles, error }: HostStatus): boolean {
-  return journalLength !== 0 || localFiles !== 0 || error !== null
+async function withArchiving(status: HostStatus, config: Config): Promise<HostReading> {
+  const { openRegistered } = await import('../postgres/registered.ts')
+  const { readHostArchiving } = await import('../monitor/host-archiving.ts')
+  const { stateDirectoryOf } = await import('../postgres/state-directory.ts')
+  const { dataDirectory: path } = status
+  try {
+    const { dataDirectory, member } = await openRegistered(path, config.stateDirectory, undefined)
+    const stateDirectory = stateDirectoryOf(config.stateDirectory, { path })
+    const { ready, failure } = await readHostArchiving(dataDirectory, stateDirectory, member)
+    const readyOldest = ready.oldest ?? null
+    return { ...status, readyFiles: ready.count, readyOldest, failure: failure ?? null }
+  } catch (thrown) {
+    if (!(thrown instanceof PgarchError)) throw thrown
+    const error = status.error ?? thrown.message
+    return { ...status, error, readyFiles: null, readyOldest: null, failure: null }
+  }
 }
 
-export async function hostLines(host: readonly HostStatus[]): Promise<string[]> {
+/** What waits to be archived is usual; that it could not be is not. */
+export function hostNeedsAttention(host: HostReading): boolean {
+  const { journalLength, localFiles, failure, error } = host
+  return journalLength !== 0 || localFiles !== 0 || failure !== null || error !== null
+}
+
+export async function hostLines(host: readonly HostReading[]): Promise<string[]> {
   const { prettySize, prettyTime, rowLines, tone } = await import('../print.ts')
   const waiting = (count: number | null) => {
     if (count === null) return tone.bad('cannot tell')
@@ -23,6 +58,8 @@ export async function hostLines(host: readonly HostStatus[]): Promise<string[]> 
     [
       { title: 'data directory on this host', value: ({ dataDirectory }) => dataDirectory },
       { title: 'cluster', value: ({ clusterName }) => clusterName },
+      { title: 'to archive', value: ({ readyFiles }) => waiting(readyFiles) },
+      { title: 'oldest', value: ({ readyOldest }) => prettyTime(readyOldest) },
       {
         title: 'journal',
         value: ({ journalLength, journalOfOthers }) =>
@@ -56,8 +93,11 @@ export async function hostLines(host: readonly HostStatus[]): Promise<string[]> 
     ],
     'No data directory was registered on this host.',
   )
-  const errors = host
-    .filter(({ error }) => error !== null)
-    .map(({ dataDirectory, error }) => tone.bad(`${dataDirectory}: ${error}`))
-  return [...table, ...errors, '']
+  const failures = host.flatMap(({ dataDirectory, failure, error }) => [
+    ...(failure === null
+      ? []
+      : [`${dataDirectory}: "${failure.walName}" could not be archived: ${failure.reason}`]),
+    ...(error === null ? [] : [`${dataDirectory}: ${error}`]),
+  ])
+  return [...table, ...failures.map(tone.bad), '']
 }

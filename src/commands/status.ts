@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { PgarchError } from '../errors.ts'
 import { adminExit } from '../exit-codes.ts'
-import { type Act, asAdmin } from './command.ts'
+import { type Act, asAdmin, stopSignal } from './command.ts'
 import { timeSpan } from './options.ts'
 import type { Told } from './status-fleet.ts'
 import { hostLines, hostNeedsAttention, readHost } from './status-host.ts'
@@ -40,7 +40,7 @@ async function status(
   if (options.host) return host.some(hostNeedsAttention) ? adminExit.failed : undefined
   const { lines, isWell } = await centralStatus(reference, command)
   printLines(lines)
-  return isWell ? undefined : adminExit.failed
+  return isWell && !host.some(hostNeedsAttention) ? undefined : adminExit.failed
 }
 
 async function statusAsJson(
@@ -69,10 +69,11 @@ async function watch(
   reference: string | undefined,
   { host: hostOnly, json, watch: interval }: StatusOptions,
   command: Command,
-): Promise<never> {
+): Promise<undefined> {
   if (json) throw new PgarchError('usage', '--json and --watch exclude each other')
   const { prettyTime, printScreen, tone } = await import('../print.ts')
-  while (true) {
+  const stop = stopSignal()
+  while (!stop.aborted) {
     const host = await readHost(command)
     const own = hostOnly || host.length > 0 ? await hostLines(host) : []
     const central = hostOnly
@@ -87,7 +88,8 @@ async function watch(
           },
         )
     printScreen([prettyTime(new Date()), '', ...own, ...central])
-    await sleep(typeof interval === 'number' ? interval : 2000)
+    const pause = typeof interval === 'number' ? interval : 2000
+    await sleep(pause, undefined, { signal: stop }).catch(() => {})
   }
 }
 

@@ -19,8 +19,15 @@ export interface ServerState {
   readonly dataDirectory: string
 }
 
-/** How long the production server may take to accept a connection, and for one statement. */
-const deadlines = { connectionTimeoutMillis: 10_000, query_timeout: 30_000 }
+/**
+ * How long the production server may take to accept a connection, and for one statement, which it ends
+ * itself then: of one that waits for a lock each check would else leave another.
+ */
+const deadlines = {
+  connectionTimeoutMillis: 10_000,
+  query_timeout: 30_000,
+  statement_timeout: 30_000,
+}
 
 /**
  * Connects to the database `postgres` of a production server through its socket; the caller ends the

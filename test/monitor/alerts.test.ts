@@ -34,6 +34,8 @@ const well: Series = {
   pgarch_schedule_oldest_transaction_seconds: constant(10),
   pgarch_schedule_standby_lag_seconds: constant(1),
   pgarch_schedule_stray_log: constant(0),
+  'pgarch_clusters{severity="ok",switch="start"}': constant(1),
+  'pgarch_clusters{severity="ok",switch="stop"}': constant(0),
   'pgarch_cluster_severity{cluster="other"}': constant(0),
   'pgarch_cluster_last_archived_timestamp_seconds{cluster="other"}': always,
   'pgarch_cluster_archive_timeout_seconds{cluster="other"}': constant(60),
@@ -106,6 +108,12 @@ const cases: readonly Case[] = [
     alert: 'PgarchMetricsMissing',
     series: { pgarch_schedule_read_timestamp_seconds: sinceStart },
     after: 21,
+    labels: critical,
+  },
+  {
+    alert: 'PgarchNoClusters',
+    series: { 'pgarch_clusters{severity="ok",switch="start"}': constant(0) },
+    after: 15,
     labels: critical,
   },
   {

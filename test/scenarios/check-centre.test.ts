@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -315,12 +315,11 @@ it('a journal that was late is told of for a while', async () => {
   expect((await check('--cluster', 'app')).status).toBe(0)
 })
 
-it('status --watch shows it again and again, also when the scheduling database is away', async () => {
+it('status --watch shows it again and again, also when the scheduling database is away, and ends with its launcher', async () => {
   const { pgarch: program } = installation()
   const child = spawn(program, ['status', '--watch', '100ms'], {
     env: { ...fleet.environment, PGARCH_SCHEDULE_URL: watcher },
     stdio: ['ignore', 'pipe', 'inherit'],
-    // As in a terminal, the launcher and Node.js get the signal.
     detached: true,
     ...asUnprivileged(),
   })
@@ -338,9 +337,10 @@ it('status --watch shows it again and again, also when the scheduling database i
     await again(/^scheduling database at .*ECONNREFUSED/m)
     await fleet.schedule.start()
     await again(/^app .*start/m)
+    const closed = once(child.stdout, 'close') // Node.js has it, too
+    child.kill('SIGKILL')
+    await closed
   } finally {
-    const ended = once(child, 'exit')
-    process.kill(-(child.pid as number), 'SIGINT')
-    await ended
+    spawnSync('kill', ['-KILL', '--', `-${child.pid}`])
   }
 })

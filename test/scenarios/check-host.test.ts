@@ -96,6 +96,10 @@ describe('check on a production host', () => {
     expect(status).toBe(2)
     expect(first).toContain(`${walName} could not be archived at`)
     expect(first).toContain(`no path of cluster "app" took "${walName}"`)
+    const own = await host.pgarch('status', '--host')
+    expect(own.status).toBe(1)
+    expect(own.stdout).toContain(`"${walName}" could not be archived: no path of cluster "app"`)
+    expect((await host.pgarch('status', '--host', '--json')).stdout).toMatch(/"readyFiles": 1,/)
     expect(lines).toContain('HINT: PostgreSQL keeps the file and tries again.')
 
     await host.plugIn()

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { familiesIn, parseSamples } from '../monitor/samples.ts'
@@ -143,6 +151,16 @@ describe('pgarch metrics --output', () => {
     const samples = parseSamples(readFileSync(file, 'utf8'))
     expect(samples.pgarch_schedule_up).toBe(0)
     expect(Object.keys(samples).filter((one) => !one.startsWith('pgarch_schedule_'))).toEqual([])
+  })
+
+  test('what is no regular file stays what it is', async () => {
+    const link = join(folder, 'link')
+    symlinkSync('/dev/null', link)
+    onTestFinished(() => rmSync(link))
+    const { status, stderr } = await metrics('--output', link)
+    expect(status).toBe(64)
+    expect(stderr).toContain(`"${link}" is not a regular file`)
+    expect(readlinkSync(link)).toBe('/dev/null')
   })
 
   test('one that cannot be written is an error', async () => {
