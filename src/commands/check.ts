@@ -119,5 +119,5 @@ function gather(range: string, before: readonly string[] = []): readonly string[
 function seconds(text: string): number {
   const number = Number(text)
   if (/^\d+(\.\d+)?$/.test(text) && number > 0 && number <= 86_400) return number
-  throw new InvalidArgumentError('It takes a number of seconds above 0.')
+  throw new InvalidArgumentError('It takes a number of seconds above 0, and a day at the most.')
 }

@@ -19,8 +19,8 @@ export const patience = 1000
 /**
  * The addresses of a host, in the order in which to try them: the one that worked last is the first, if
  * the host still has it. While nobody answers for the name, and where nobody knows it any more, it is
- * the one that worked last alone, with a warning: what is reached there still has to show that it is the right one.
- * Rejects with `unreachable` where there is none either.
+ * the one that worked last alone, with a warning: what is reached there still has to show that it is the
+ * right one. Rejects with `unreachable` where there is none either.
  *
  * @param milliseconds as long as names may take to be resolved
  */

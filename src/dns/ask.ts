@@ -34,12 +34,15 @@ const bounds = { shortest: 1000, longest: 86_400_000 }
 /** To one server at first, in milliseconds; and how often all are asked. */
 const ofResolver = { timeout: 600, tries: 3 }
 
-/** So long is waited for one family once the other has addresses, in milliseconds (RFC 8305, section 3). */
+/**
+ * So long is waited for one family once the other has addresses, in milliseconds (RFC 8305, section 3).
+ */
 const patience = 250
 
 /**
- * All addresses of a host now, of both families, or of the one that is answered for. Rejects with `unreachable`, be it that the name has
- * none or that nobody answers; the cause's `code` tells (`ENOTFOUND` and `ENODATA`: it has none).
+ * All addresses of a host now, of both families, or of the one that is answered for. Rejects with
+ * `unreachable`, be it that the name has none or that nobody answers; the cause's `code` tells
+ * (`ENOTFOUND` and `ENODATA`: it has none).
  */
 export function askAddresses(host: string, { servers }: NameSettings): Promise<Addresses> {
   // RFC 6761, section 6.3: no server is asked for it.
@@ -142,6 +145,7 @@ const meanings: Readonly<Record<string, string>> = {
   ENODATA: 'the name has no such record',
   ESERVFAIL: 'the DNS server failed',
   EREFUSED: 'the DNS server refused to answer',
+  EBADNAME: 'no name is written so',
   ECONNREFUSED: 'no DNS server answers',
   ETIMEOUT: 'no DNS server answers',
   EAI_AGAIN: 'no DNS server answers',

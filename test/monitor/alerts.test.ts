@@ -188,7 +188,7 @@ const cases: readonly Case[] = [
       'pgarch_cluster_archive_timeout_seconds{cluster="paused"}': constant(100),
       'pgarch_cluster_switch{cluster="paused",switch="pause"}': constant(1),
     },
-    after: 16,
+    after: 12,
     labels: { ...warning, ...app },
   },
   {

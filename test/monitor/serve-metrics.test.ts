@@ -64,6 +64,7 @@ test('a scrape is answered with what was read for it', async () => {
   expect(first.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
   expect(await first.text()).toBe('pgarch_count 1\n')
   expect(await (await fetch(`${url}?from=nowhere`)).text()).toBe('pgarch_count 2\n')
+  expect((await fetch(url, { method: 'HEAD' })).status).toBe(200)
 })
 
 test('scrapes that come together are answered by one reading, and the next by another', async () => {
