@@ -11,9 +11,12 @@ export interface Progress {
   until(what: string, goal: number, measure: () => Promise<number>): Promise<void>
 }
 
-/** In milliseconds: between two measurements; and without any change, until it is given up. */
+/**
+ * In milliseconds: between two measurements; and without any change, until it is given up. PostgreSQL's
+ * archiver pauses for a minute after three failures.
+ */
 const pause = 250
-const patience = 60_000
+const patience = 150_000
 
 export function showProgress(steps: number, interruption: AbortSignal): Progress {
   let number = 0

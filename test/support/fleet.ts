@@ -109,7 +109,12 @@ export async function startFleet(
       return { status: child.exitCode, stdout, stderr }
     },
     async admin(...words) {
-      const { status, stdout, stderr } = await fleet.pgarch(words, { admin: true })
+      // However short the hosts' timeout is: what a test prepares is not what it tries.
+      const patient = { PGARCH_SCHEDULE_TIMEOUT: '30s' }
+      const { status, stdout, stderr } = await fleet.pgarch(words, {
+        admin: true,
+        environment: patient,
+      })
       if (status !== 0) throw new Error(`pgarch ${words.join(' ')}: ${status}\n${stdout}${stderr}`)
       return stdout
     },
