@@ -5,6 +5,9 @@ export const clusters = 10_000
 export const paths = 100
 const millisecondsPerFile = 30
 
+/** Gone for good, with all that one of a hundred clusters archived; `cluster-5000` is one of them. */
+export const lostPath = 'path-1'
+
 /** Rows that one statement makes. */
 const chunk = 500_000
 

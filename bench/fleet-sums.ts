@@ -1,3 +1,4 @@
+import { lostPath } from './fleet-rows.ts'
 import type { Server } from './servers.ts'
 
 /**
@@ -31,6 +32,7 @@ const sums = [
 ]
 
 const troubles = `
+  update pgarch.arch_path_info set lost_time = now() where name = '${lostPath}' and lost_time is null;
   update pgarch.arch_db_info set switch = 'pause', switch_author = 'bench' where name like '%-777_';
   truncate pgarch.arch_conflict;
   insert into pgarch.arch_conflict (db_id, wal_name, sha256, member_id)

@@ -108,7 +108,8 @@ async function measure(
   const clusters = await server.query<Cluster>(
     `select c.db_id as fingerprint, c.member_id as "memberId", c.path_id as "pathId"
      from public.bench_cluster c join pgarch.arch_db_info d on d.id = c.db_id
-     where d.switch = 'start' order by c.number`,
+     join pgarch.arch_path_info p on p.id = c.path_id
+     where d.switch = 'start' and p.lost_time is null order by c.number`,
     'pgarch',
   )
   const filesPerCluster = Math.floor(size / clusterCount)

@@ -84,7 +84,7 @@ async function ofFleet(
   options: CheckOptions,
   config: Config,
 ): Promise<Checked> {
-  const clusters = await queryStatus(schedule, null, { atMostLost: 1, inBrief: true })
+  const clusters = await queryStatus(schedule, null, { inBrief: true })
   const known = await livingPaths(schedule)
   const database = await queryDatabaseHealth(schedule)
   const looked = await probe(schedule, options.probe ? known.filter(isRemote) : [], options, config)

@@ -152,7 +152,7 @@ function failing(cluster: ClusterStatus): Found | undefined {
 function lost(cluster: ClusterStatus): Found | undefined {
   const { lostFiles, lostFilesAreCounted, lostTime, asOf } = cluster
   if (lostFiles === 0) return undefined
-  const files = lostFilesAreCounted ? counted(lostFiles, 'file') : 'files'
+  const files = lostFilesAreCounted ? counted(lostFiles, 'file') : `${lostFiles} or more files`
   const text = `${files} only on a lost path or host`
   const hint = 'Take a base backup: what is older cannot be recovered through the gap.'
   return { severity: since(lostTime, asOf) < decided ? 'warning' : 'ok', text, hint }

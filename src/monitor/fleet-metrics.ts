@@ -49,7 +49,7 @@ async function readFleet(schedule: Schedule) {
   return {
     health: await queryDatabaseHealth(schedule),
     // That files were lost is told, and not how many: to count them can take long.
-    clusters: await queryStatus(schedule, null, { atMostLost: 1, inBrief: true }),
+    clusters: await queryStatus(schedule, null, { inBrief: true }),
     paths: await queryPathHealth(schedule, null),
     volumes: await queryVolumeToday(schedule),
   }

@@ -29,7 +29,7 @@ export interface ClusterStatus {
   readonly lastDropTime: Date | null
   /** WAL files that are nowhere but on paths, and in local archives, that were declared lost. */
   readonly lostFiles: number
-  /** False: there may be more of those. */
+  /** False: there may be more of those, as counting ended there. */
   readonly lostFilesAreCounted: boolean
   /** When the last path or local archive that had such a file was declared lost. */
   readonly lostTime: Date | null
@@ -96,22 +96,25 @@ export interface ShippingStatus {
   readonly ended: boolean
 }
 
+/** So many lost files are looked up, one by one, on each lost path and local archive of a cluster. */
+const mostLost = { ofOne: 1000, ofEach: 1 } as const
+
 /**
  * Of one cluster, also a retired one; or of all that are not retired. No part of it grows with the
- * number of archived files, but lostFiles; `atMostLost` bounds that for each lost path and local archive.
+ * number of archived files: of lost ones a thousand are counted, of each cluster of a fleet none but the first.
  *
  * @param options.inBrief what is only to be shown is left out, as a large fleet has much of it
  */
 export async function queryStatus(
   schedule: Schedule,
   fingerprint: string | null,
-  options: { readonly atMostLost?: number | null; readonly inBrief?: boolean } = {},
+  { inBrief = false }: { readonly inBrief?: boolean } = {},
 ): Promise<ClusterStatus[]> {
-  const { atMostLost = null, inBrief = false } = options
-  const rows = await schedule.query<ClusterStatus>(statement, [fingerprint, atMostLost, inBrief])
+  const most = fingerprint === null ? mostLost.ofEach : mostLost.ofOne
+  const rows = await schedule.query<ClusterStatus>(statement, [fingerprint, most, inBrief])
   return rows.map((row) => ({
     ...row,
-    lostFilesAreCounted: atMostLost === null,
+    lostFilesAreCounted: row.lostFiles < most,
     route: row.route.map((one) => withDates(one, 'lastFailureTime')),
     shipping: row.shipping && withDates(row.shipping, 'caughtUpTime', 'toldTime'),
     cleanups: row.cleanups.map((one) => withDates(one, 'time')),

@@ -148,10 +148,10 @@ test.each<Case>([
     '2 files only on a lost path or host',
   ],
   [
-    'files are lost, and nobody counted',
-    { lostFiles: 1, lostFilesAreCounted: false, lostTime: ago(6 * day) },
+    'more files are lost than were counted',
+    { lostFiles: 1000, lostFilesAreCounted: false, lostTime: ago(6 * day) },
     'warning',
-    'files only on a lost path or host',
+    '1000 or more files only on a lost path or host',
   ],
   ['they were declared lost long ago', { lostFiles: 2, lostTime: ago(8 * day) }, 'ok'],
   ['WAL was dropped', { droppedFiles: 1, lastDropTime: ago(day) }, 'warning', '1 file was dropped'],

@@ -243,18 +243,39 @@ describe.each(serverVersions())('on PostgreSQL $major', (version) => {
       ...[1, 2, 3].map((n) => eventOf(segment(n), first, { storedBytes: 4 })),
       eventOf(segment(2), second, { storedBytes: 4 }),
     ])
-    const lost = async (atMostLost: number | null) =>
-      (await schedule.asAdmin((s) => queryStatus(s, cluster.fingerprint, { atMostLost })))[0]
+    const lost = async (fingerprint: string | null) =>
+      (await schedule.asAdmin((s) => queryStatus(s, fingerprint))).find(
+        (one) => one.fingerprint === cluster.fingerprint,
+      )
     await schedule.asAdmin((s) => losePath(s, first, { author: 'me', reason: null }))
     expect(await uses()).toHaveLength(2)
-    expect(await lost(null)).toMatchObject({ lostFiles: 2, lostTime: expect.any(Date) })
-    expect(await lost(1)).toMatchObject({ lostFiles: 1, lostTime: expect.any(Date) })
+    const counted = { lostFilesAreCounted: true, lostTime: expect.any(Date) }
+    expect(await lost(cluster.fingerprint)).toMatchObject({ lostFiles: 2, ...counted })
+    // Of a whole fleet nobody counts them.
+    expect(await lost(null)).toMatchObject({ ...counted, lostFiles: 1, lostFilesAreCounted: false })
     await schedule.asAdmin((s) => losePath(s, second, { author: 'me', reason: null }))
-    expect(await lost(null)).toMatchObject({ lostFiles: 3 })
+    expect(await lost(cluster.fingerprint)).toMatchObject({ lostFiles: 3 })
     await schedule.asAdmin((s) => returnPath(s, first))
     await schedule.asAdmin((s) => returnPath(s, second))
-    expect(await lost(null)).toMatchObject({ lostFiles: 0, lostTime: null })
+    expect(await lost(null)).toMatchObject({ ...counted, lostFiles: 0, lostTime: null })
     expect(await uses()).toHaveLength(2)
+  })
+
+  test('of many lost files a thousand are counted', async () => {
+    await schedule.rows(
+      `with file as (
+         insert into pgarch.arch_file (db_id, wal_name, sha256, wal_size_bytes, member_id)
+         select $1, '0000000100000000' || lpad(upper(to_hex(n)), 8, '0'), sha256(int8send(n)),
+                16777216, $2
+         from generate_series(1, 1001) n returning db_id, wal_name)
+       insert into pgarch.arch_copy (db_id, wal_name, path_id, stored_bytes)
+       select db_id, wal_name, $3, 4 from file`,
+      [cluster.fingerprint, cluster.member.memberId, first],
+    )
+    await schedule.asAdmin((s) => losePath(s, first, { author: 'me', reason: null }))
+    const [status] = await schedule.asAdmin((s) => queryStatus(s, cluster.fingerprint))
+    await schedule.asAdmin((s) => returnPath(s, first))
+    expect(status).toMatchObject({ lostFiles: 1000, lostFilesAreCounted: false })
   })
 
   test('what was found at a path is noted, and what was stored since; it goes with the path', async () => {
