@@ -67,16 +67,7 @@ async function ofPath(
   const known = await queryPathHealth(schedule, id)
   const looked = await probe(schedule, options.probe ? known : [], options, config)
   const [health] = options.probe ? looked.paths : known
-  if (health === undefined) return { findings: [], measures: [] }
-  const { findings, measures } = checkPath(health)
-  const checked = { findings: [...findings, ...looked.doubts], measures }
-  const isKnown = checked.measures.some((measure) => measure.name === 'used')
-  if (isKnown || !measuresSet(options, 'used').has('used')) return checked
-  const used = {
-    ...{ name: 'used', about: `path "${name}"`, text: 'nobody knows how full it is' },
-    hint: 'Look with --probe, or say what it is to hold with "pgarch path set --capacity".',
-  }
-  return { ...checked, measures: [{ ...used, value: Number.NaN, unit: '%' }, ...checked.measures] }
+  return health === undefined ? { findings: [], measures: [] } : checkPath(health)
 }
 
 async function ofFleet(

@@ -33,7 +33,7 @@ export function databaseFindings(health: DatabaseHealth): Finding[] {
 }
 
 function measures(health: DatabaseHealth): Measure[] {
-  const { connections, connectionLimit, oldestTransaction, replayLag, standbyLag } = health
+  const { connections, connectionLimit, seesAll, oldestTransaction, replayLag } = health
   const inUse = `${connections} of ${connectionLimit} connections are in use`
   const found: Measure[] = [
     {
@@ -42,11 +42,12 @@ function measures(health: DatabaseHealth): Measure[] {
       hint: 'Hosts that get none keep their records in their journals. Raise max_connections, or put a pooler before it.',
     },
   ]
-  if (oldestTransaction !== null) {
-    const text = `a transaction is open for ${prettySpan(oldestTransaction * 1000)}`
+  if (seesAll) {
+    const age = oldestTransaction ?? 0
+    const text = `a transaction is open for ${prettySpan(age * 1000)}`
     const hint =
       'Meanwhile no dead row is removed, and every record costs more: see pg_stat_activity.'
-    found.push(seconds('oldest_transaction', oldestTransaction, text, '3600', hint))
+    found.push(seconds('oldest_transaction', age, text, '3600', hint))
   }
   if (replayLag !== null) {
     const text = Number.isNaN(replayLag)
@@ -55,10 +56,12 @@ function measures(health: DatabaseHealth): Measure[] {
     const hint = 'What is told here is as old.'
     found.push(seconds('replay_lag', replayLag, text, '300', hint))
   }
-  if (standbyLag !== null) {
-    const text = `a standby is ${prettySpan(standbyLag * 1000)} behind`
+  if (health.standbys) {
+    // Null: nothing is on its way.
+    const lag = health.standbyLag ?? 0
+    const text = `a standby is ${prettySpan(lag * 1000)} behind`
     const hint = 'What a failover would lose, "pgarch schedule rebuild" finds on the paths.'
-    found.push(seconds('standby_lag', standbyLag, text, '300', hint))
+    found.push(seconds('standby_lag', lag, text, '300', hint))
   }
   return found
 }

@@ -75,6 +75,23 @@ export function withThresholds(measure: Measure, { warning, critical }: Threshol
   }
 }
 
+/** With those that a range was given for, and that nothing was read of: a check cannot judge them. */
+export function withUnread(
+  measures: readonly Measure[],
+  { warning, critical }: Thresholds,
+): readonly Measure[] {
+  const unread = new Set([...warning.keys(), ...critical.keys()])
+  for (const { name } of measures) unread.delete(name)
+  const hint = 'Take its range away, or see docs/monitoring.md for what it takes to know it.'
+  return [
+    ...measures,
+    ...[...unread].map((name): Measure => {
+      const text = `"${name}", which has a range, could not be read`
+      return { name, value: Number.NaN, unit: '', about: '', text, hint }
+    }),
+  ]
+}
+
 /** What the value means. One that is not a number was not read, whatever the ranges say. */
 export function judge({ value, warning, critical, about, text, hint }: Measure): Finding {
   const told = { about, text, ...(hint !== undefined && { hint }) }

@@ -1,6 +1,13 @@
 import { plain } from '../plain.ts'
 import { type Finding, type Severity, worstFirst, worstOf } from './finding.ts'
-import { type Checked, judge, type Measure, type Thresholds, withThresholds } from './measure.ts'
+import {
+  type Checked,
+  judge,
+  type Measure,
+  type Thresholds,
+  withThresholds,
+  withUnread,
+} from './measure.ts'
 import { formatRange, type Range } from './range.ts'
 
 /** So many findings are told on the first line, and below it: Nagios keeps 8 kB, and a pager less. */
@@ -25,7 +32,8 @@ export function pluginResult(
   thresholds: Thresholds,
   options: { readonly verbose: boolean },
 ): PluginResult {
-  const measured = measures.map((measure) => withThresholds(measure, thresholds))
+  const wanted = withUnread(measures, thresholds)
+  const measured = wanted.map((measure) => withThresholds(measure, thresholds))
   const all = withoutRepetitions(worstFirst([...findings, ...measured.map(judge)]))
   const severity = worstOf(all)
   const wrong = all.filter((finding) => finding.severity !== 'ok')

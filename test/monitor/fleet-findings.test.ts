@@ -70,7 +70,8 @@ describe('a fleet', () => {
     expect(lines).toEqual([
       'PGARCH OK: 3 clusters and 1 path; oldest last file: cluster "b", 40 s ago | ' +
         'last_file_age=40s;;;0 clusters=3;;;0 clusters_critical=0;;;0 clusters_warning=0;;;0 ' +
-        'conflicts=0;;;0 local_files=0;;;0 paths_failing=0;;;0 connections=10%;80;95;0',
+        'conflicts=0;;;0 local_files=0;;;0 paths_failing=0;;;0 connections=10%;80;95;0 ' +
+        'oldest_transaction=0s;3600;;0',
     ])
   })
 
@@ -151,12 +152,24 @@ test.each<[string, Partial<DatabaseHealth>, string, string?]>([
     'unknown',
     'how far this standby is behind its primary cannot be told',
   ],
-  ['a standby is behind', { standbyLag: 301 }, 'warning', 'a standby is 5 min behind'],
+  ['a standby is behind', { standbys: 1, standbyLag: 301 }, 'warning', 'a standby is 5 min behind'],
   ['it cannot be seen', { seesAll: false, standbys: null }, 'ok'],
 ])('the scheduling database: %s', (_, changes, severity, text) => {
   const findings = databaseFindings({ ...database, ...changes })
   expect(worstOf(findings)).toBe(severity)
   if (text !== undefined) expect(worstFirst(findings)[0]?.text).toBe(text)
+})
+
+test.each<[string, Partial<DatabaseHealth>, string, number | undefined]>([
+  ['no transaction is open', {}, 'oldest_transaction', 0],
+  ['they cannot be seen', { seesAll: false, standbys: null }, 'oldest_transaction', undefined],
+  ['a standby waits for more', { standbys: 1 }, 'standby_lag', 0],
+  ['there is no standby', { standbys: 0 }, 'standby_lag', undefined],
+  ['standbys cannot be seen', { seesAll: false, standbys: null }, 'standby_lag', undefined],
+  ['a primary is asked', {}, 'replay_lag', undefined],
+])('of the scheduling database: %s', (_, changes, name, value) => {
+  const { measures } = checkDatabase({ ...database, ...changes })
+  expect(measures.find((one) => one.name === name)?.value).toBe(value)
 })
 
 test('what cannot be seen of the scheduling database is said', () => {

@@ -122,6 +122,22 @@ describe('what a plugin says', () => {
     )
   })
 
+  test('what has a range, and was not read at all, is unknown', () => {
+    const told = '"ready_files", which has a range, could not be read'
+    for (const given of [{ w: ['ready_files=5'] }, { c: ['ready_files=5'] }]) {
+      const [first] = lines(
+        { findings: [finding('warning', 'so so')], measures: [measure()] },
+        given,
+      )
+      expect(first).toMatch(
+        new RegExp(`^PGARCH UNKNOWN: ${told} -- "app": so so \\| ready_age=7s;;;0 ready_files=U;`),
+      )
+    }
+    const bad = [finding('critical', 'bad')]
+    expect(lines({ findings: bad }, { w: ['5'] })[0]).toMatch(/^PGARCH CRITICAL: "app": bad -- /)
+    expect(lines({ measures: [measure({ of: 'app' })] }, { w: ['5'] })[0]).not.toMatch(/=U/)
+  })
+
   test.each<[Partial<Measure>, string]>([
     [{ of: 'app' }, 'app.ready_age=7s;;;0'],
     [{ of: "O'Reilly = app 1|2" }, "'O_Reilly _ app 1/2.ready_age'=7s;;;0"],

@@ -279,8 +279,11 @@ describe('a look at the paths themselves', () => {
     expect((await run('--path', 'berlin')).status).toBe(0)
     expect(await run('--path', 'berlin', '-w', '80')).toMatchObject({
       status: 3,
-      stdout: expect.stringContaining('nobody knows how full it is'),
+      stdout: expect.stringMatching(/^PGARCH UNKNOWN: "used", .*\| .* used=U;80\n/),
     })
+    expect((await run('--fleet', '-c', 'used=1')).status).toBe(3)
+    expect((await run('--fleet', '-c', 'standby_lag=60')).status).toBe(3)
+    expect((await run('--fleet', '-c', 'oldest_transaction=3600')).status).toBe(0)
     expect((await check('--path', 'berlin', '--probe')).status).toBe(0)
   })
 })
