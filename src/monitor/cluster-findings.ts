@@ -24,16 +24,7 @@ const longestLag = minute
  */
 export function checkCluster(cluster: ClusterStatus): Checked {
   const about = `cluster "${cluster.name}"`
-  if (!cluster.active) {
-    return { findings: [{ severity: 'ok', about, text: 'retired' }], measures: [] }
-  }
-  const findings = [
-    ...[conflicts(cluster), switched(cluster), unrouted(cluster)],
-    ...[failing(cluster), lost(cluster), local(cluster), behind(cluster), dropped(cluster)],
-    ...[unseen(cluster), neverSeen(cluster)],
-    ...cluster.members.map((member) => late(member, cluster.asOf)),
-    ...passedOver(cluster),
-  ]
+  const findings = cluster.active ? archivingFindings(cluster) : [retired(cluster)]
   const counts = [
     { name: 'failures', value: cluster.failures },
     { name: 'conflicts', value: cluster.openConflicts },
@@ -49,6 +40,22 @@ export function checkCluster(cluster: ClusterStatus): Checked {
       }),
     ],
   }
+}
+
+function archivingFindings(cluster: ClusterStatus): (Found | undefined)[] {
+  return [
+    ...[conflicts(cluster), switched(cluster), unrouted(cluster)],
+    ...[failing(cluster), lost(cluster), local(cluster), behind(cluster), dropped(cluster)],
+    ...[unseen(cluster), neverSeen(cluster)],
+    ...cluster.members.map((member) => late(member, cluster.asOf)),
+    ...passedOver(cluster),
+  ]
+}
+
+/** Whoever asks for it by name may not know that it archives nothing any more. */
+function retired({ fingerprint }: ClusterStatus): Found {
+  const hint = `Ask for it no more; or take that back by "pgarch cluster reinstate ${fingerprint}".`
+  return { severity: 'warning', text: 'retired, its pushes are refused', hint }
 }
 
 /** What there is to say of a cluster that is well. */
@@ -89,9 +96,9 @@ export function passedOver({ route, failures, activePaths, asOf }: ClusterStatus
 
 /** Since a cluster was registered, where nothing was archived yet. */
 function ageMeasure(cluster: ClusterStatus): Measure {
-  const { name, switch: position, lastArchivedTime, createTime, asOf } = cluster
+  const { name, active, switch: position, lastArchivedTime, createTime, asOf } = cluster
   const age = since(lastArchivedTime ?? createTime, asOf)
-  const limit = position === 'start' ? longestAge(cluster) : undefined
+  const limit = active && position === 'start' ? longestAge(cluster) : undefined
   return {
     name: 'last_file_age',
     about: `cluster "${name}"`,

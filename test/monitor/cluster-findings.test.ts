@@ -196,7 +196,18 @@ test.each<Case>([
     'warning',
     'nothing was archived since it was registered, 2 h ago',
   ],
-  ['it is retired', { active: false, switch: 'stop', openConflicts: 3, activePaths: 0 }, 'ok'],
+  [
+    'it is retired, and that alone',
+    { active: false, switch: 'stop', openConflicts: 3, activePaths: 0 },
+    'warning',
+    'retired, its pushes are refused',
+  ],
+  [
+    'it is retired, and grows old',
+    { active: false, archiveTimeoutSeconds: 60, lastArchivedTime: ago(9 * day) },
+    'warning',
+    'retired, its pushes are refused',
+  ],
 ])('%s', (_, changes, severity, text) => {
   const findings = clusterFindings({ ...well, ...changes })
   expect(worstOf(findings)).toBe(severity)

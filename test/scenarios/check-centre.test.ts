@@ -137,6 +137,26 @@ describe('a cluster, its path and the fleet, from the centre', () => {
     expect((await check('--fleet')).status).toBe(0)
   })
 
+  it('a cluster that was retired is not taken for one that is well', async () => {
+    await fleet.admin('cluster', 'retire', 'app')
+    const one = await check('--cluster', 'app')
+    const ranged = await check('--cluster', 'app', '-c', '0')
+    const status = await fleet.pgarch(['status', 'app'], { admin: true })
+    await fleet.admin('cluster', 'reinstate', 'app')
+    expect(one).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(
+        /^PGARCH WARNING: cluster "app": retired, .* \| last_file_age=[\d.]+s;;;0 failures=/,
+      ),
+    })
+    expect(ranged).toMatchObject({
+      status: 2,
+      stdout: expect.stringMatching(/^PGARCH CRITICAL: .* -- cluster "app": retired,/),
+    })
+    expect(status).toMatchObject({ status: 1, stdout: expect.stringMatching(/^retired, /m) })
+    expect((await check('--cluster', 'app')).status).toBe(0)
+  })
+
   it('a path dies: critical everywhere, until it takes files again', async () => {
     sshd.kill()
     const name = await endSegment(primary)
