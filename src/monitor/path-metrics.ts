@@ -56,7 +56,7 @@ const gauges: readonly FamilyOf<AssessedPath>[] = [
   ),
   gauge(
     'pgarch_path_size_bytes',
-    "The size of the path's file system, as it told last.",
+    "The size of the path's file system, without what only root may write, as it told last.",
     ({ sizeBytes }) => sizeBytes,
   ),
   gauge(

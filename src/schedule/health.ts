@@ -27,7 +27,7 @@ export interface PathHealth {
   /** Somebody looked last, and found this wrong; null: never, or nothing. */
   readonly probeTime: Date | null
   readonly probeError: string | null
-  /** Of its file system, as it told last; bytes. null: it never did. */
+  /** Of its file system, as it told last, without what only root may write; bytes. null: it never did. */
   readonly freeBytes: number | null
   readonly sizeBytes: number | null
   readonly spaceTime: Date | null

@@ -146,8 +146,9 @@ export class LocalFiles implements FileAccess {
   }
 
   async space(): Promise<Probe> {
-    const { bavail, blocks, bsize } = await this.#attempt('look at', '', (path) => statfs(path))
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+    const found = await this.#attempt('look at', '', (path) => statfs(path))
+    const { bavail, bfree, blocks, bsize } = found
+    return { freeBytes: bavail * bsize, totalBytes: (blocks - bfree + bavail) * bsize }
   }
 
   /** A system call cannot be cut short. */

@@ -141,10 +141,11 @@ export class SftpFiles implements FileAccess {
 
   async space(): Promise<Probe> {
     try {
-      const { f_bavail, f_blocks, f_frsize } = await this.#connection.request<
-        Record<string, number>
+      const { f_bavail, f_bfree, f_blocks, f_frsize } = await this.#connection.request<
+        Record<'f_bavail' | 'f_bfree' | 'f_blocks' | 'f_frsize', number>
       >((sftp, callback) => sftp.ext_openssh_statvfs(this.#path.rootPath, callback))
-      return { freeBytes: product(f_bavail, f_frsize), totalBytes: product(f_blocks, f_frsize) }
+      const usable = f_blocks - f_bfree + f_bavail
+      return { freeBytes: f_bavail * f_frsize, totalBytes: usable * f_frsize }
     } catch (thrown) {
       if (isUnsupported(thrown)) return { freeBytes: undefined, totalBytes: undefined }
       throw await this.#explained('look at', '', thrown)
@@ -215,8 +216,4 @@ export class SftpFiles implements FileAccess {
 function entryOf(name: string, stats: Stats): Entry {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
   return { name, kind, size: stats.size, modified: stats.mtime }
-}
-
-function product(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? undefined : a * b
 }

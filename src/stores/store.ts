@@ -83,6 +83,7 @@ export interface Examined {
 export interface Probe {
   /** Bytes that an unprivileged user can still write; undefined where the server does not say. */
   readonly freeBytes: number | undefined
+  /** Without those that only root may write, as df reckons. */
   readonly totalBytes: number | undefined
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -50,6 +50,9 @@ export function upkeep(on: Bench): void {
       const { freeBytes, totalBytes } = await on.store.probe()
       expect(freeBytes).toBeGreaterThan(0)
       expect(totalBytes).toBeGreaterThan(freeBytes ?? Number.NaN)
+      // What is used and what is free make all, as in df: what only root may write is neither.
+      const { blocks, bfree, bavail, bsize } = statfsSync(on.rootPath)
+      expect(totalBytes).toBe((blocks - bfree + bavail) * bsize)
       expect(readdirSync(on.rootPath)).toEqual(['pgarch-path'])
     })
 
