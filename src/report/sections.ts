@@ -152,7 +152,7 @@ function oldestSection({ oldest }: Report): Section {
       { title: 'last file', value: ({ walName }) => walName },
       { title: 'at', value: ({ time }) => (time === null ? 'never' : prettyTime(time)) },
       {
-        title: 'archive_timeout, s',
+        title: 'timeout, s',
         value: ({ archiveTimeoutSeconds: limit }) => (limit === 0 ? 'off' : limit),
         ...right,
       },

@@ -4,21 +4,32 @@ const gap = 2
 /** No column is made narrower by others. */
 const narrowest = 7
 
-/** The width of each column, so that all of them and the gaps between them fit. */
+/**
+ * The width of each column, so that all of them and the gaps between them fit. Where every word can be
+ * whole, it is; else the widest columns give way.
+ */
 export function fitColumns(rows: readonly (readonly string[])[], width: number): number[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => widthOf(row[column] ?? ''))),
-  )
+  const widthsBy = (measure: (text: string) => number) =>
+    (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => measure(row[column] ?? ''))))
+  const widths = widthsBy(widthOf)
+  const words = widthsBy((text) => Math.max(...text.split(' ').map(widthOf)))
   const room = width - gap * (widths.length - 1)
-  const excess = () => widths.reduce((sum, one) => sum + one, 0) - room
-  while (excess() > 0) {
-    const widest = widths.indexOf(Math.max(...widths))
-    const [second = 0] = widths.toSpliced(widest, 1).toSorted((one, other) => other - one)
-    const wanted = Math.max((widths[widest] ?? 0) - excess(), second - 1, narrowest)
-    if (wanted === widths[widest]) break
-    widths[widest] = wanted
+  const least = sum(words) <= room ? words : words.map(() => 0)
+  while (sum(widths) > room) {
+    // The one that can give way the most, down to what the next one has.
+    const [first, second] = widths
+      .map((one, column) => ({ column, one, least: Math.max(least[column] ?? 0, narrowest) }))
+      .filter((column) => column.one > column.least)
+      .toSorted((column, other) => other.one - column.one)
+    if (first === undefined) break
+    const fitting = first.one - (sum(widths) - room)
+    widths[first.column] = Math.max(fitting, (second?.one ?? 0) - 1, first.least)
   }
   return widths
+}
+
+function sum(widths: readonly number[]): number {
+  return widths.reduce((one, other) => one + other, 0)
 }
 
 /** Lines of at most that width; broken at spaces, and within a word that is wider by itself. */

@@ -14,10 +14,12 @@ export function sampleReport({
   days: length = 8,
   word = 'no answer',
   name = 'berlin',
+  walName = '000000010000000000000001.00000028.backup',
 }: {
   days?: number
   word?: string
   name?: string
+  walName?: string
 } = {}): Report {
   const days: DayVolume[] = Array.from({ length }, (_, index) => ({
     day: new Date(time.getTime() - (length - 1 - index) * 86_400_000).toISOString().slice(0, 10),
@@ -117,7 +119,7 @@ export function sampleReport({
     oldest: [
       {
         cluster: name,
-        walName: '000000010000000000000001.00000028.backup',
+        walName,
         time,
         archiveTimeoutSeconds: 0,
       },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { reportAsMarkdown } from '../../src/report/markdown.ts'
 import { reportAsText } from '../../src/report/text.ts'
-import { wrap } from '../../src/report/text-columns.ts'
+import { fitColumns, wrap } from '../../src/report/text-columns.ts'
 import { topOf } from '../../src/report/tick.ts'
 import { hostile, sampleReport } from './sample.ts'
 
@@ -45,6 +45,27 @@ it('nothing that is wide is cut off: it goes on in the next line', () => {
   const word = 'open of /archive/pg/pgarch-path failed: permission denied for user archive'
   const text = reportAsText(sampleReport({ word })).replaceAll(/\s+/g, '')
   expect(text).toContain(word.replaceAll(' ', ''))
+})
+
+it('a WAL file is never broken where names are usual', () => {
+  const name = '000000010000000000000006'
+  const text = reportAsText(sampleReport({ walName: name, name: 'cluster-of-sales' }))
+  expect(text).toMatch(new RegExp(`\ncluster-of-sales +${name} +2026-`))
+})
+
+it.each([
+  ['they fit', ['one two', 'three'], 14, [7, 5]],
+  ['at spaces first', ['0000000100000001', 'one two three four'], 28, [16, 10]],
+  [
+    'the widest of those with spaces',
+    ['one two three', 'one two three four', 'x'],
+    26,
+    [11, 10, 1],
+  ],
+  ['a word must break: the widest gives way', ['abcdefghijklmnop', 'one two three'], 20, [9, 9]],
+  ['nothing is narrower than this', ['abcdefghij', 'abcdefghij'], 9, [7, 7]],
+])('columns: %s', (_, row, width, widths) => {
+  expect(fitColumns([row], width)).toEqual(widths)
 })
 
 it('lines are broken at spaces, within words that are too wide, and never within a wide character', () => {
