@@ -40,6 +40,13 @@ export function timeSpan(text: string): number {
   }
 }
 
+/** Between two looks of whatever goes on until it is interrupted: each costs its servers a connection. */
+export function interval(text: string): number {
+  const milliseconds = timeSpan(text)
+  if (milliseconds >= 1000) return milliseconds
+  throw new InvalidArgumentError('It takes 1s or more.')
+}
+
 /** `2h` ago, or a time such as `2026-11-21 14:00`, in the reader's time zone unless it names one. */
 export function pastTime(text: string): Date {
   if (/^\d+(\.\d+)?\s*[a-z]+$/.test(text)) {
@@ -50,10 +57,21 @@ export function pastTime(text: string): Date {
     }
   }
   // Date makes a time of nearly everything: of 7, the year 2001.
-  if (!/^\d{4}-\d\d-\d\d/.test(text)) throw noTime()
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text)?.map(Number) ?? []
+  if (year === undefined || month === undefined || day === undefined) throw noTime()
   // It takes a date alone for UTC, and no offset without minutes, as PostgreSQL prints it.
   const isDate = text.length === 10
-  return validTime(new Date(isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00')))
+  const given = isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00')
+  const time = validTime(new Date(given))
+  const utcDay = new Date(Date.UTC(year, month - 1, day))
+  // And it makes 3 March of 31 February.
+  if (utcDay.getUTCDate() !== day) {
+    throw new InvalidArgumentError(`There is no ${text.slice(0, 10)}.`)
+  }
+  // A report's days are UTC: one may have begun that has not here.
+  const begin = isDate ? Math.min(time.getTime(), utcDay.getTime()) : time.getTime()
+  if (begin <= Date.now()) return time
+  throw new InvalidArgumentError('That is still to come: it takes a time that is over.')
 }
 
 function validTime(time: Date): Date {

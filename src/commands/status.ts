@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { PgarchError } from '../errors.ts'
 import { adminExit } from '../exit-codes.ts'
-import { type Act, asAdmin, stopSignal } from './command.ts'
-import { timeSpan } from './options.ts'
+import { type Act, asAdmin } from './command.ts'
+import { interval } from './options.ts'
 import type { Told } from './status-fleet.ts'
 import { hostLines, hostNeedsAttention, readHost } from './status-host.ts'
 
@@ -14,7 +14,7 @@ export function declare(program: Command, act: Act): void {
     .argument('[cluster]', 'name, fingerprint or system identifier')
     .option('--host', 'only what this host knows by itself; needs no scheduling database')
     .option('--json', 'as JSON')
-    .option('--watch [interval]', 'again and again, until it is interrupted (every 2s)', timeSpan)
+    .option('--watch [interval]', 'again and again, until it is interrupted (every 2s)', interval)
     .addHelpText('after', '\nThe exit status is 1 when something needs attention.')
     .action(act(status))
 }
@@ -67,7 +67,7 @@ async function statusAsJson(
 /** Ends by a signal alone; a scheduling database that does not answer is asked again. */
 async function watch(
   reference: string | undefined,
-  { host: hostOnly, json, watch: interval }: StatusOptions,
+  { host: hostOnly, json, watch: given }: StatusOptions,
   command: Command,
 ): Promise<undefined> {
   if (json) throw new PgarchError('usage', '--json and --watch exclude each other')
@@ -88,8 +88,7 @@ async function watch(
           },
         )
     printScreen([prettyTime(new Date()), '', ...own, ...central])
-    const pause = typeof interval === 'number' ? interval : 2000
-    await sleep(pause, undefined, { signal: stop }).catch(() => {})
+    await sleep(typeof given === 'number' ? given : 2000)
   }
 }
 

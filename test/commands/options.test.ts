@@ -1,6 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import {
   byteSize,
+  interval,
   listenAddress,
   numberBetween,
   pastTime,
@@ -52,8 +53,32 @@ it.each([
   [pastTime, 'Nov 7'],
   [pastTime, '2 weeks'],
   [pastTime, '999999999999d'],
+  [pastTime, '2026-11-21 25:00'],
+  [interval, 'x'],
+  [interval, '0s'],
+  [interval, '999ms'],
 ])('%o refuses %j', (parse, text) => {
   expect(() => parse(text)).toThrow(/takes|is not a (time|size)/)
+})
+
+it('a screen is drawn once a second at most', () => {
+  expect(interval('1s')).toBe(1000)
+  expect(interval('1min')).toBe(60_000)
+})
+
+it.each([
+  ['2026-02-31', 'There is no 2026-02-31.'],
+  ['2026-02-29 14:00', 'There is no 2026-02-29.'],
+  ['2026-04-31T14:00:00Z', 'There is no 2026-04-31.'],
+  ['2026-13-01', 'It takes a time'],
+  ['2026-00-10', 'It takes a time'],
+  ['2026-11-00', 'It takes a time'],
+  ['2026-11-21T12:00:01Z', 'That is still to come'],
+  ['2026-11-22 14:00', 'That is still to come'],
+  ['2999-01-01', 'That is still to come'],
+])('%s is no time in the past', (text, message) => {
+  vi.useFakeTimers({ now: new Date('2026-11-21T12:00:00Z') })
+  expect(() => pastTime(text)).toThrow(message)
 })
 
 it('how long ago, and times with and without a zone', () => {
@@ -61,7 +86,10 @@ it('how long ago, and times with and without a zone', () => {
   expect(pastTime('2h').toISOString()).toBe('2026-11-21T10:00:00.000Z')
   expect(pastTime('365d').toISOString()).toBe('2025-11-21T12:00:00.000Z')
   expect(pastTime('2026-11-21 14:00:00+02').toISOString()).toBe('2026-11-21T12:00:00.000Z')
-  expect(pastTime('2026-11-21T14:00:00Z').toISOString()).toBe('2026-11-21T14:00:00.000Z')
+  expect(pastTime('2026-11-21T10:00:00Z').toISOString()).toBe('2026-11-21T10:00:00.000Z')
+  expect(pastTime('2024-02-29T00:00:00Z').toISOString()).toBe('2024-02-29T00:00:00.000Z')
+  expect(pastTime('2026-11-21T12:00:00Z')).toEqual(new Date())
+  expect(pastTime('2026-11-21')).toEqual(new Date(2026, 10, 21))
   expect(pastTime('2026-11-20')).toEqual(new Date(2026, 10, 20))
   expect(pastTime('2026-11-20 14:00')).toEqual(new Date(2026, 10, 20, 14))
 })

@@ -340,7 +340,7 @@ it('a journal that was late is told of for a while', async () => {
 
 it('status --watch shows it again and again, also when the scheduling database is away, and ends with its launcher', async () => {
   const { pgarch: program } = installation()
-  const child = spawn(program, ['status', '--watch', '100ms'], {
+  const child = spawn(program, ['status', '--watch', '1s'], {
     env: { ...fleet.environment, PGARCH_SCHEDULE_URL: watcher },
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,

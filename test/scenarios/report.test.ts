@@ -72,6 +72,7 @@ it.each([
 it.each([
   [['--format', 'pdf'], /Allowed choices are text, markdown, html, json/, 64],
   [['--since', 'yesterday'], /It takes a time, or how long ago/, 64],
+  [['--since', '2999-01-01'], /it takes a time that is over/, 64],
   [['--since', '999999999999d'], /It takes a time, or how long ago/, 64],
   [['--output', '/dev/null'], /"\/dev\/null" is not a regular file/, 64],
   [['--output', '/nowhere/report'], /could not write file "\/nowhere\/report/, 1],
