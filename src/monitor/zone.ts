@@ -52,14 +52,21 @@ export function zoneRecords({ domain, ttlSeconds, names, services }: Zone): stri
   return lines
 }
 
+/** What a host's name must be (RFC 952, RFC 1123); name servers load no zone with others, by default. */
+const hostName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
+
 /** The whole name; one without a dot is within the domain, as resolvers complete it. */
 function nameWithin(domain: string, host: string): string | { leftOut: string } {
   const name = dnsName(host)
-  if (name === undefined) return { leftOut: 'DNS can have no such name' }
   if (name === 'localhost') return { leftOut: 'every host is its own' }
-  const whole = name.includes('.') || name === domain ? name : `${name}.${domain}`
-  if (whole === domain || whole.endsWith(`.${domain}`)) return whole
-  return { leftOut: `it is not in ${domain}` }
+  const isWhole = name?.includes('.') || name === domain
+  const whole = name === undefined || isWhole ? name : dnsName(`${name}.${domain}`)
+  if (whole === undefined) return { leftOut: 'DNS can have no such name' }
+  if (whole !== domain && !whole.endsWith(`.${domain}`)) {
+    return { leftOut: `it is not in ${domain}` }
+  }
+  if (hostName.test(whole)) return whole
+  return { leftOut: 'no host may have such a name: letters, digits and hyphens alone (RFC 952)' }
 }
 
 function quoted(host: string): string {

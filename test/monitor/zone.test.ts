@@ -41,6 +41,19 @@ test.each([
     '1.1.1.1',
     '; path "p", "nas.anexample.com": it is not in example.com',
   ],
+  [
+    'an underscore',
+    'a_b.example.com',
+    '10.0.0.5',
+    '; path "p", "a_b.example.com": no host may have such a name: letters, digits and hyphens alone (RFC 952)',
+  ],
+  [
+    'one in the middle, without its domain',
+    'rack.b_.nas.example.com',
+    '10.0.0.5',
+    expect.stringMatching(/^; .*RFC 952/),
+  ],
+  ['hyphens and digits', '9-x--y', '10.0.0.5', '9-x--y.example.com. 300 IN A 10.0.0.5'],
   ['no address', 'nas', null, '; path "p", "nas": no address is recorded'],
   ['this host', 'localhost', '127.0.0.1', '; path "p", "localhost": every host is its own'],
   [
@@ -53,6 +66,21 @@ test.each([
   ['a directive', '$INCLUDE', '10.0.0.5', '; path "p", "$INCLUDE": DNS can have no such name'],
 ])('%s', (_title, host, address, line) => {
   expect(records([[host, address]])).toEqual([line])
+})
+
+test('what is too long with its domain is left out', () => {
+  const domain = `${'d'.repeat(60)}.`.repeat(3).concat('com')
+  const name = {
+    kind: 'path',
+    id: '1',
+    of: 'p',
+    host: 'n'.repeat(60),
+    address: '10.0.0.5',
+  } as const
+  expect(zoneRecords({ domain, ttlSeconds: 300, names: [name], services: [] })).toEqual([
+    expect.stringMatching(/^; /),
+    expect.stringMatching(/^; path "p", "n+": DNS can have no such name$/),
+  ])
 })
 
 test('a name is there once; with several addresses, one of which must be old, it is left out', () => {
@@ -76,6 +104,7 @@ test('the scheduling database has a record for each server that has a name', () 
     ['10.0.0.1', 5432, 30, 0],
     ['db.example.org', 5432, 40, 0],
     ['/run/postgresql', 5432, 50, 0],
+    ['db_2', 5432, 60, 0],
   ] as const
   expect(records([], services)).toEqual([
     '_pgarch._tcp.example.com. 300 IN SRV 10 0 5432 db1.example.com.',
@@ -83,5 +112,6 @@ test('the scheduling database has a record for each server that has a name', () 
     '; the scheduling database, "10.0.0.1": it is no name',
     '; the scheduling database, "db.example.org": it is not in example.com',
     '; the scheduling database, "/run/postgresql": DNS can have no such name',
+    expect.stringMatching(/^; the scheduling database, "db_2": no host may have such a name/),
   ])
 })

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
+import { Resolver } from 'node:dns/promises'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Fleet, startFleet } from '../support/fleet.ts'
-import { temporaryFolder } from '../support/folder.ts'
+import { makeFolder, temporaryFolder } from '../support/folder.ts'
 import { type Named, startNamed, zoneFile } from '../support/named.ts'
 import { findProgram } from '../support/parts.ts'
 import { type Sshd, startSshd } from '../support/sshd.ts'
@@ -165,6 +166,25 @@ describe.skipIf(!programs)('pgarch dns', () => {
     expect(loaded).toContain(`db.${domain}. 60 IN A 10.0.0.8\n`)
     expect(loaded).toContain(`_pgarch._tcp.${domain}. 60 IN SRV 10 0 ${port} one.${domain}.\n`)
     expect(loaded).toContain(`_pgarch._tcp.${domain}. 60 IN SRV 20 0 ${port} two.${domain}.\n`)
+
+    await insertCluster('odd', `a_b.${domain}`, '10.0.0.20')
+    await insertCluster('bent', `-b.${domain}`, '10.0.0.21')
+    const odd = await dba(words.with(-1, url.replace(servers, `${servers},c_d.${domain}`)))
+    await fleet.rows("delete from pgarch.arch_db_info where name in ('odd', 'bent')")
+    for (const [of, reason] of [
+      ['cluster "odd", "a_b', 'no host may have such a name'],
+      ['the scheduling database, "c_d', 'no host may have such a name'],
+      ['cluster "bent", "-b', 'DNS can have no such name'],
+    ]) {
+      expect(odd.stdout).toContain(`; ${of}.${domain}": ${reason}`)
+    }
+    const records = `${odd.stdout}one A 127.0.0.1\ntwo A 127.0.0.1\n`
+    const loading = await startNamed(makeFolder(folder.path, 'loading'), domain, records)
+    onTestFinished(() => loading.stop())
+    const resolver = new Resolver()
+    resolver.setServers([loading.server])
+    expect(await resolver.resolve4(`db.${domain}`)).toEqual(['10.0.0.8'])
+    expect(await resolver.resolveSrv(`_pgarch._tcp.${domain}`)).toHaveLength(2)
     const unknown = await dba(['dns', 'zone'])
     expect(unknown).toMatchObject({ status: 64, stdout: '' })
   })

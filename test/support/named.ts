@@ -32,14 +32,18 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** In a new folder below `folder`, which the caller removes. */
-export async function startNamed(folder: string, zone = 'pgarch.test'): Promise<Named> {
+/** In a new folder below `folder`, which the caller removes; `records` are what the zone begins with. */
+export async function startNamed(
+  folder: string,
+  zone = 'pgarch.test',
+  records = '',
+): Promise<Named> {
   const place = makeFolder(folder, `named-${zone}`)
   const port = await freePort()
   const secret = randomBytes(32).toString('base64')
   const key = join(place, 'key.conf')
   write(key, `key "tests" { algorithm hmac-sha256; secret "${secret}"; };\n`)
-  write(join(place, 'zone'), zoneFile(zone))
+  write(join(place, 'zone'), `${zoneFile(zone)}${records}`)
   write(join(place, 'named.conf'), configuration({ place, port, zone }))
   let child: ChildProcess | undefined
 
