@@ -64,10 +64,21 @@ async function ofPath(
   config: Config,
 ): Promise<Checked> {
   const { id } = await requirePathOrLost(schedule, name)
-  const known = await queryPathHealth(schedule, id)
-  const looked = await probe(schedule, options.probe ? known : [], options, config)
-  const [health] = options.probe ? looked.paths : known
-  return health === undefined ? { findings: [], measures: [] } : checkPath(health)
+  const [known] = await queryPathHealth(schedule, id)
+  if (known === undefined) return { findings: [], measures: [] }
+  if (!options.probe) return checkPath(known)
+  const isLost = known.lostTime !== null
+  const { paths, missed } = await probe(schedule, isLost ? [] : [known], options, config)
+  const { findings, measures } = checkPath(paths[0] ?? known)
+  return { findings: [...(isLost ? [notLooked(name)] : missed), ...findings], measures }
+}
+
+/** Whatever is in its place now says nothing of it. */
+function notLooked(name: string): Finding {
+  const text = 'declared lost, and so was not looked at'
+  const hint =
+    'Ask for it without --probe; or, if it is there again, see "pgarch path found --help".'
+  return { severity: 'unknown', about: `path "${name}"`, text, hint }
 }
 
 async function ofFleet(

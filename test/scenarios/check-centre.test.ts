@@ -294,6 +294,24 @@ describe('a look at the paths themselves', () => {
     await fleet.rows("delete from pgarch.arch_path_info where name = 'nas'")
   })
 
+  it('a lost path is not looked at, and that is told', async () => {
+    await fleet.addPath('gone')
+    await fleet.rows('delete from pgarch.arch_path_probe')
+    await fleet.admin('path', 'lost', 'gone', '--yes-lose-wal')
+    const probed = await run('--path', 'gone', '--probe')
+    expect(probed).toMatchObject({
+      status: 3,
+      stdout: expect.stringMatching(
+        /^PGARCH UNKNOWN: path "gone": declared lost, and so was not looked at \| files=0;/,
+      ),
+    })
+    expect(await fleet.rows('select from pgarch.arch_path_probe')).toEqual([])
+    const known = await run('--path', 'gone')
+    expect(known.stdout).toMatch(/^PGARCH OK: path "gone": declared lost at /)
+    await fleet.rows("delete from pgarch.arch_path_info where name = 'gone'")
+    await fleet.admin('path', 'test', 'berlin')
+  })
+
   it('nobody knows how full a path is: a threshold for it is unknown', async () => {
     await fleet.rows('update pgarch.arch_path_probe set free_bytes = null')
     expect((await run('--path', 'berlin')).status).toBe(0)
