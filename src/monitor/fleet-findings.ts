@@ -94,13 +94,14 @@ function oldestOf(checked: readonly Checked[]): Measure | undefined {
   return { ...measure, about: 'fleet', text }
 }
 
-/** Without limits, too. */
+/** Without limits, too. One that is disabled takes no files, and may be as full as it is. */
 function fullest(paths: readonly PathHealth[]): Measure[] {
-  const shares = paths.map((path) => ({ name: path.name, share: usedShare(path) ?? -1 }))
+  const active = paths.filter((path) => path.active)
+  const shares = active.map((path) => ({ name: path.name, share: usedShare(path) ?? -1 }))
   const most = Math.max(...shares.map(({ share }) => share), -1)
   const full = shares.find(({ share }) => share === most)
   if (full === undefined || most < 0) return []
-  const text = `path "${full.name}" is the fullest, ${Math.round(most * 100)} % used`
+  const text = `path "${full.name}" is the fullest, ${Math.floor(most * 100)} % used`
   return [{ name: 'used', about: 'fleet', text, value: most * 100, unit: '%', min: 0, max: 100 }]
 }
 

@@ -123,6 +123,15 @@ describe('a fleet', () => {
     expect([used([]), used(['used'])]).toEqual(['critical', 'ok'])
   })
 
+  test('of the paths that take files the fullest is told', () => {
+    const room = { freeBytes: 1, sizeBytes: 1000 }
+    const paths = [path('p', { ...room, freeBytes: 0, active: false }), path('q', room)]
+    const used = checkFleet({ clusters: [], paths, database }, none).measures.find(
+      ({ name }) => name === 'used',
+    )
+    expect(used).toMatchObject({ value: 99.9, text: 'path "q" is the fullest, 99 % used' })
+  })
+
   test('without clusters it is the wrong database, or an empty one', () => {
     const checked = checkFleet({ clusters: [], paths: [], database }, none)
     expect(tell(checked).lines[0]).toMatch(
