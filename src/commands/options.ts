@@ -63,15 +63,17 @@ export function pastTime(text: string): Date {
   const isDate = text.length === 10
   const given = isDate ? `${text} 00:00` : text.replace(/(:\d\d.*[+-]\d\d)$/, '$1:00')
   const time = validTime(new Date(given))
-  const utcDay = new Date(Date.UTC(year, month - 1, day))
   // And it makes 3 March of 31 February.
-  if (utcDay.getUTCDate() !== day) {
+  if (new Date(Date.UTC(year, month - 1, day)).getUTCDate() !== day) {
     throw new InvalidArgumentError(`There is no ${text.slice(0, 10)}.`)
   }
-  // A report's days are UTC: one may have begun that has not here.
-  const begin = isDate ? Math.min(time.getTime(), utcDay.getTime()) : time.getTime()
-  if (begin <= Date.now()) return time
+  if (time.getTime() <= Date.now()) return time
   throw new InvalidArgumentError('That is still to come: it takes a time that is over.')
+}
+
+/** The same, but that a date alone is that day in UTC. */
+export function pastDay(text: string): Date {
+  return pastTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
 }
 
 function validTime(time: Date): Date {

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Report } from '../report/report.ts'
 import { type Act, asAdmin } from './command.ts'
-import { pastTime } from './options.ts'
+import { pastDay } from './options.ts'
 import { writeOutput } from './output-file.ts'
 
 type Format = keyof typeof renderers
@@ -34,7 +34,7 @@ export function declare(program: Command, act: Act): void {
     .description(
       'volume, failures, what is slow, and when paths will be full; for a mail or a browser',
     )
-    .option('--since <time>', 'a time, or how long ago: 24h, 30d; whole days (UTC) count', pastTime)
+    .option('--since <time>', 'a time, or how long ago: 24h, 30d; whole days (UTC) count', pastDay)
     .addOption(
       new Option('--format <format>', 'how it is written')
         .choices(Object.keys(renderers))
@@ -48,7 +48,7 @@ export function declare(program: Command, act: Act): void {
 async function run({ since, format, output }: ReportOptions, command: Command): Promise<void> {
   const { makeReport } = await import('../report/report.ts')
   const { printLines } = await import('../print.ts')
-  const from = since ?? pastTime('7d')
+  const from = since ?? pastDay('7d')
   const report = await asAdmin(command, (schedule) => makeReport(schedule, from))
   const text = await renderers[format](report)
   if (output === undefined) printLines([text.trimEnd()])

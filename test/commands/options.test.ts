@@ -4,12 +4,14 @@ import {
   interval,
   listenAddress,
   numberBetween,
+  pastDay,
   pastTime,
   portNumber,
 } from '../../src/commands/options.ts'
 
 afterEach(() => {
   vi.useRealTimers()
+  vi.unstubAllEnvs()
 })
 
 it('numbers, ports and sizes read as PostgreSQL writes them', () => {
@@ -81,6 +83,15 @@ it.each([
   expect(() => pastTime(text)).toThrow(message)
 })
 
+it.each(['UTC', 'Asia/Kathmandu', 'America/New_York'])('days are UTC, also in %s', (zone) => {
+  vi.useFakeTimers({ now: new Date('2026-11-21T01:00:00Z') })
+  vi.stubEnv('TZ', zone)
+  expect(pastDay('2026-11-21')).toEqual(new Date('2026-11-21T00:00:00Z'))
+  expect(pastDay('2026-11-20 14:00')).toEqual(new Date(2026, 10, 20, 14))
+  expect(() => pastDay('2026-11-22')).toThrow('That is still to come')
+  expect(() => pastDay('2026-02-31')).toThrow('There is no 2026-02-31.')
+})
+
 it('how long ago, and times with and without a zone', () => {
   vi.useFakeTimers({ now: new Date('2026-11-21T12:00:00Z') })
   expect(pastTime('2h').toISOString()).toBe('2026-11-21T10:00:00.000Z')
@@ -89,7 +100,6 @@ it('how long ago, and times with and without a zone', () => {
   expect(pastTime('2026-11-21T10:00:00Z').toISOString()).toBe('2026-11-21T10:00:00.000Z')
   expect(pastTime('2024-02-29T00:00:00Z').toISOString()).toBe('2024-02-29T00:00:00.000Z')
   expect(pastTime('2026-11-21T12:00:00Z')).toEqual(new Date())
-  expect(pastTime('2026-11-21')).toEqual(new Date(2026, 10, 21))
   expect(pastTime('2026-11-20')).toEqual(new Date(2026, 10, 20))
   expect(pastTime('2026-11-20 14:00')).toEqual(new Date(2026, 10, 20, 14))
 })
