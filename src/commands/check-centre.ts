@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { PgarchError } from '../errors.ts'
 import { checkCluster, lastFile } from '../monitor/cluster-findings.ts'
+import type { Finding } from '../monitor/finding.ts'
 import { checkFleet } from '../monitor/fleet-findings.ts'
 import type { Checked } from '../monitor/measure.ts'
 import { checkPath } from '../monitor/path-findings.ts'
@@ -68,9 +69,9 @@ async function ofPath(
   if (known === undefined) return { findings: [], measures: [] }
   if (!options.probe) return checkPath(known)
   const isLost = known.lostTime !== null
-  const { paths, missed } = await probe(schedule, isLost ? [] : [known], options, config)
+  const { paths, doubts } = await probe(schedule, isLost ? [] : [known], options, config)
   const { findings, measures } = checkPath(paths[0] ?? known)
-  return { findings: [...(isLost ? [notLooked(name)] : missed), ...findings], measures }
+  return { findings: [...findings, ...(isLost ? [notLooked(name)] : doubts)], measures }
 }
 
 /** Whatever is in its place now says nothing of it. */

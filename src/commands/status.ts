@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { PgarchError } from '../errors.ts'
 import { adminExit } from '../exit-codes.ts'
-import { type Act, asAdmin } from './command.ts'
+import { type Act, asAdmin, stopSignal } from './command.ts'
 import { interval } from './options.ts'
 import type { Told } from './status-fleet.ts'
 import { hostLines, hostNeedsAttention, readHost } from './status-host.ts'
@@ -88,7 +88,8 @@ async function watch(
           },
         )
     printScreen([prettyTime(new Date()), '', ...own, ...central])
-    await sleep(typeof given === 'number' ? given : 2000)
+    const pause = typeof given === 'number' ? given : 2000
+    await sleep(pause, undefined, { signal: stop }).catch(() => {})
   }
 }
 

@@ -1,9 +1,11 @@
 import { counted, prettySpan, prettyTime } from '../amounts.ts'
-import type { ClusterStatus, MemberStatus } from '../schedule/status.ts'
+import type { ClusterStatus } from '../schedule/status.ts'
 import type { Finding } from './finding.ts'
 import { type Checked, judge, type Measure } from './measure.ts'
+import { late, neverSeen, unseen } from './member-findings.ts'
 import { fresh, withoutPath } from './path-findings.ts'
 import { shippingLag } from './shipping-lag.ts'
+import { since } from './since.ts'
 
 /** Names of a cluster's measures, the main one first. */
 export const clusterMeasures = ['last_file_age', 'failures', 'conflicts', 'local_files'] as const
@@ -13,8 +15,6 @@ const hour = 60 * minute
 
 /** What a person decided, knowing what it costs, needs attention for so long; milliseconds. */
 const decided = 7 * 24 * hour
-/** A host is behind with its journal while it tells of old things; milliseconds. */
-const lately = 15 * minute
 /** Shipping that is behind for longer needs attention; milliseconds. */
 const longestLag = minute
 
@@ -184,35 +184,4 @@ function dropped({ droppedFiles, lastDropTime, asOf }: ClusterStatus): Found | u
   const text = `${counted(droppedFiles, 'file was', 'files were')} dropped`
   const hint = 'Take a base backup: what is older cannot be recovered through the gap.'
   return { severity: since(lastDropTime, asOf) < decided ? 'warning' : 'ok', text, hint }
-}
-
-/** A standby is not seen until it is a primary; but somebody must be. */
-function unseen(cluster: ClusterStatus): Found | undefined {
-  const { name, hosts, hostsSeen, createTime, asOf } = cluster
-  if (hostsSeen > 0) return undefined
-  const text = hosts === 0 ? 'no host may archive for it' : 'none of its hosts was ever seen'
-  const hint = `Run "pgarch register --member" on its host, and set archive_command there; or "pgarch cluster retire ${name}".`
-  return { severity: since(createTime, asOf) > hour ? 'warning' : 'ok', text, hint }
-}
-
-function neverSeen({ members, hostsSeen }: ClusterStatus): Found | undefined {
-  const never = members.filter(({ lastSeen }) => lastSeen === null).map(({ host }) => host)
-  if (never.length === 0 || hostsSeen === 0) return undefined
-  return { severity: 'ok', text: `never seen, as it is with a standby: ${never.join(', ')}` }
-}
-
-function late({ host, lateTime, lateSeconds }: MemberStatus, asOf: Date): Found | undefined {
-  if (lateTime === null || since(lateTime, asOf) > lately) return undefined
-  const span = prettySpan((lateSeconds ?? 0) * 1000)
-  return {
-    severity: 'warning',
-    text: `host "${host}" told at ${prettyTime(lateTime)} what had waited in its journal for ${span}`,
-    hint: `It could not reach the scheduling database, or its clock is wrong. "pgarch check" there tells more.`,
-  }
-}
-
-/** Milliseconds; infinite since what never was. */
-function since(time: Date | null, asOf: Date): number {
-  if (time === null) return Number.POSITIVE_INFINITY
-  return Math.max(asOf.getTime() - time.getTime(), 0)
 }
