@@ -7,7 +7,7 @@ import { configOf } from './command.ts'
 
 /** What this host knows by itself of one of its data directories. */
 export interface HostReading extends HostStatus {
-  /** Files that PostgreSQL wants archived; null: it cannot be told. */
+  /** Files that PostgreSQL wants archived; null: it cannot be told, or is no member, as what was restored. */
   readonly readyFiles: number | null
   /** When the first of them became ready; null when there is none. */
   readonly readyOldest: Date | null
@@ -28,6 +28,8 @@ async function withArchiving(status: HostStatus, config: Config): Promise<HostRe
   const { readHostArchiving } = await import('../monitor/host-archiving.ts')
   const { stateDirectoryOf } = await import('../postgres/state-directory.ts')
   const { dataDirectory: path } = status
+  const unknown = { readyFiles: null, readyOldest: null, failure: null }
+  if (status.clusterName === null) return { ...status, ...unknown }
   try {
     const { dataDirectory, member } = await openRegistered(path, config.stateDirectory, undefined)
     const stateDirectory = stateDirectoryOf(config.stateDirectory, { path })
@@ -36,8 +38,7 @@ async function withArchiving(status: HostStatus, config: Config): Promise<HostRe
     return { ...status, readyFiles: ready.count, readyOldest, failure: failure ?? null }
   } catch (thrown) {
     if (!(thrown instanceof PgarchError)) throw thrown
-    const error = status.error ?? thrown.message
-    return { ...status, error, readyFiles: null, readyOldest: null, failure: null }
+    return { ...status, ...unknown, error: status.error ?? thrown.message }
   }
 }
 
@@ -58,7 +59,11 @@ export async function hostLines(host: readonly HostReading[]): Promise<string[]>
     [
       { title: 'data directory on this host', value: ({ dataDirectory }) => dataDirectory },
       { title: 'cluster', value: ({ clusterName }) => clusterName },
-      { title: 'to archive', value: ({ readyFiles }) => waiting(readyFiles) },
+      {
+        title: 'to archive',
+        value: ({ clusterName, readyFiles }) =>
+          clusterName === null ? undefined : waiting(readyFiles),
+      },
       { title: 'oldest', value: ({ readyOldest }) => prettyTime(readyOldest) },
       {
         title: 'journal',
