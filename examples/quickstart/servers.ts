@@ -53,11 +53,15 @@ PidFile $PWD/${pidFile}
 Subsystem sftp internal-sftp
 END`)
 
-  async function end(signal: 'TERM' | 'KILL'): Promise<void> {
-    if (!existsSync(pidFile)) return
-    await shell.runAnyway(`kill -${signal} "$(cat ${pidFile})"`)
-    if (signal === 'KILL') rmSync(pidFile)
-    await waitFor(`sshd on ${host} ends`, () => !existsSync(pidFile))
+  /** With its sessions, which would serve their clients on: each has a process group of its own. */
+  async function kill(): Promise<void> {
+    await shell.runAnyway(`sshd=$(cat ${pidFile})
+kill -STOP "$sshd"
+for session in $(cat "/proc/$sshd/task/$sshd/children"); do
+  kill -KILL "$session" "-$session" 2>/dev/null
+done
+kill -KILL "$sshd"`)
+    rmSync(pidFile)
   }
 
   return {
@@ -66,8 +70,12 @@ END`)
       await shell.run(`/usr/sbin/sshd -f "$PWD/${name}/sshd_config" -E "$PWD/logs/${name}.log"`)
       await waitFor(`sshd listens on ${host}:${port}`, () => existsSync(pidFile))
     },
-    stop: () => end('TERM'),
-    kill: () => end('KILL'),
+    async stop() {
+      if (!existsSync(pidFile)) return
+      await shell.runAnyway(`kill "$(cat ${pidFile})"`)
+      await waitFor(`sshd on ${host} ends`, () => !existsSync(pidFile))
+    },
+    kill,
   }
 }
 
