@@ -60,8 +60,8 @@ test.skipIf(programs.some((program) => findProgram(program) === undefined))(
     writeFileSync(objects, exampleObjects(services, port))
     await startNrpe(fleet.folder, nrpe, port)
     const nagios = await startNagios(fleet.folder, [commands, services, objects])
-    const until = (state: 'OK' | 'WARNING' | 'CRITICAL') =>
-      nagios.untilState('pgarch archiving', state)
+    const until = (state: 'OK' | 'WARNING' | 'CRITICAL', says?: string) =>
+      nagios.untilState('pgarch archiving', state, says)
 
     const well = await until('OK')
     expect(well.output).toBe('PGARCH OK: cluster "app": nothing waits to be archived')
@@ -84,7 +84,8 @@ test.skipIf(programs.some((program) => findProgram(program) === undefined))(
 
     configure('# no local archive\n')
     await endSegment(primary)
-    const dead = await until('CRITICAL')
+    // The server tells of a failure first, and pgarch why.
+    const dead = await until('CRITICAL', 'could not be archived at')
     expect(dead.output).toMatch(/(\w{24}) could not be archived at .*: no path .* took "\1"/)
     await nagios.untilState('pgarch fleet', 'CRITICAL')
 
@@ -107,8 +108,7 @@ test.skipIf(programs.some((program) => findProgram(program) === undefined))(
     const bytes = makeSegment({ segno, walSegmentSize: 1024 * 1024, systemIdentifier, fill: 7 })
     await putStored(root, fingerprint, { walName, bytes, systemIdentifier })
     await endSegment(primary)
-    const conflict = await until('CRITICAL')
-    expect(conflict.output).toContain(`${walName} could not be archived at`)
+    const conflict = await until('CRITICAL', `${walName} could not be archived at`)
     expect(conflict.output).toMatch(/other content/)
     expect(conflict.longOutput).toContain('See docs/conflicts.md')
     const told = await nagios.untilState('pgarch cluster app', 'CRITICAL')

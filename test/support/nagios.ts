@@ -19,8 +19,12 @@ export interface ServiceState {
 export interface Nagios {
   /** Undefined: it has not been checked yet. */
   service(description: string): ServiceState | undefined
-  /** Resolves to it once it has the state. */
-  untilState(description: string, state: ServiceState['state']): Promise<ServiceState>
+  /** Resolves to it once it has the state, and says this. */
+  untilState(
+    description: string,
+    state: ServiceState['state'],
+    says?: string,
+  ): Promise<ServiceState>
 }
 
 /** Where Debian has the plugins, and the objects that everybody's configuration begins with. */
@@ -65,12 +69,13 @@ export async function startNagios(parent: string, objectFiles: readonly string[]
 
   return {
     service,
-    async untilState(description, state) {
+    async untilState(description, state, says = '') {
       await waitFor(
-        `"${description}" is ${state}`,
+        `"${description}" is ${state} ${says}`,
         () => {
           if (daemon.exitCode !== null) throw new Error('Nagios has ended')
-          return service(description)?.state === state
+          const now = service(description)
+          return now?.state === state && now.output.includes(says)
         },
         120_000,
       ).catch((error: Error) => {
