@@ -1,16 +1,19 @@
 import { PgarchError } from './errors.ts'
 
 /**
- * Rejects with `unreachable` when it is not settled after so many milliseconds; to wait for it keeps no
- * process alive.
+ * Rejects when it is not settled after so many milliseconds, with what `late` makes, or else with
+ * `unreachable`; to wait for it keeps no process alive.
  */
-export async function within<Value>(promise: Promise<Value>, milliseconds: number): Promise<Value> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    late.reject(new PgarchError('unreachable', `no answer within ${milliseconds / 1000} s`))
-  }, milliseconds).unref()
+export async function within<Value>(
+  promise: Promise<Value>,
+  milliseconds: number,
+  late: () => Error = () =>
+    new PgarchError('unreachable', `no answer within ${milliseconds / 1000} s`),
+): Promise<Value> {
+  const over = Promise.withResolvers<never>()
+  const timer = setTimeout(() => over.reject(late()), milliseconds).unref()
   try {
-    return await Promise.race([promise, late.promise])
+    return await Promise.race([promise, over.promise])
   } finally {
     clearTimeout(timer)
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PgarchError } from '../errors.ts'
 import { log } from '../log.ts'
+import { within } from '../within.ts'
 import { askAddresses, type NameSettings, usualTimeToLive } from './ask.ts'
 import { keepAnswer, keptAnswer } from './kept-answers.ts'
 
@@ -73,15 +74,9 @@ export async function answerWithin<Answer>(
   name: string,
   milliseconds: number,
 ): Promise<Answer> {
-  const ended = new AbortController()
-  const late = sleep(milliseconds, 'late' as const, { signal: ended.signal }).catch(() => 'late')
-  try {
-    const first = await Promise.race([answer.then((value) => ({ value })), late])
-    if (typeof first !== 'string') return first.value
-  } finally {
-    ended.abort()
-  }
-  const seconds = Math.ceil(milliseconds / 100) / 10
-  const message = `could not resolve "${name}": no answer within ${seconds} s`
-  throw new PgarchError('unreachable', message, { isOwn: true })
+  return await within(answer, milliseconds, () => {
+    const seconds = Math.ceil(milliseconds / 100) / 10
+    const message = `could not resolve "${name}": no answer within ${seconds} s`
+    return new PgarchError('unreachable', message, { isOwn: true })
+  })
 }

@@ -1,4 +1,4 @@
-import { prettySize, prettySpan, prettyTime } from '../amounts.ts'
+import { counted, prettySize, prettySpan, prettyTime } from '../amounts.ts'
 import { earliest } from '../earliest.ts'
 import type { CachedRoute } from '../schedule/cached-route.ts'
 import type { Finding } from './finding.ts'
@@ -35,7 +35,7 @@ export function archivingFindings(
   const waiting =
     ready.count === 0
       ? 'nothing waits to be archived'
-      : `${count(ready.count, 'file waits', 'files wait')} to be archived, the oldest for ${prettySpan(age)}`
+      : `${counted(ready.count, 'file waits', 'files wait')} to be archived, the oldest for ${prettySpan(age)}`
   const findings: Finding[] = [{ severity: 'ok', about, text: waiting }]
   const switched = route === undefined ? undefined : switchFinding(about, route)
   if (switched !== undefined) findings.push(switched)
@@ -94,12 +94,12 @@ export function journalFindings(
   const text =
     length === 0
       ? 'the journal is empty'
-      : `${count(length, 'record waits', 'records wait')} in the journal for the scheduling database, the oldest for ${prettySpan(age)}`
+      : `${counted(length, 'record waits', 'records wait')} in the journal for the scheduling database, the oldest for ${prettySpan(age)}`
   const common = { about, text, min: 0, ...(of !== undefined && { of }) }
   const foreign: Finding = {
     severity: 'warning',
     about,
-    text: `${count(ofOthers, 'record', 'records')} in the journal of a cluster that this data directory no longer belongs to`,
+    text: `${counted(ofOthers, 'record', 'records')} in the journal of a cluster that this data directory no longer belongs to`,
     hint: 'The files that they tell of are on the paths: "pgarch schedule rebuild" records them. See docs/scheduling-database.md.',
   }
   return {
@@ -121,7 +121,7 @@ export function localArchiveFindings({ about, of }: Subject, stored: readonly Da
   const text =
     files === 0
       ? 'nothing lies in the local archive'
-      : `${count(files, 'file is', 'files are')} in the local archive alone, since ${prettyTime(earliest(stored))}`
+      : `${counted(files, 'file is', 'files are')} in the local archive alone, since ${prettyTime(earliest(stored))}`
   const hint =
     'Mend a path. The next pushes bring them there; "pgarch local drain" does it at once.'
   return {
@@ -159,8 +159,4 @@ export function workerFinding(about: string, worker: Worker): Finding {
       ? `no worker runs: ${worker.absence}`
       : `a worker runs, pid ${worker.pid ?? 'unknown'}, since ${prettyTime(worker.since)}`
   return { severity: 'ok', about, text }
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`
 }

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { Client } from 'pg'
 import type { NameSettings } from '../dns/ask.ts'
+import { within } from '../within.ts'
 import type { ScheduleAddress } from './address.ts'
 import { scheduleFailure } from './failure.ts'
 import { findPassword } from './password.ts'
@@ -72,7 +73,7 @@ export async function connectToHost(
     const client = await makeClient(address, host, settings, ssl)
     const connection = makeConnection(client, nameServer(host), settings)
     try {
-      await within(client.connect(), Math.max(1, deadline - performance.now()))
+      await inTime(client.connect(), Math.max(1, deadline - performance.now()))
       return connection
     } catch (thrown) {
       destroySocket(client)
@@ -133,7 +134,7 @@ function makeConnection(client: Client, server: string, settings: ScheduleSettin
     try {
       const values = parameters.length > 0 ? [...parameters] : undefined
       const answer = client.query(sql, values)
-      const results = await (limit === undefined ? answer : within(answer, limit))
+      const results = await (limit === undefined ? answer : inTime(answer, limit))
       const last = Array.isArray(results) ? results.at(-1) : results
       return last.rows as Row[]
     } catch (thrown) {
@@ -183,20 +184,10 @@ function destroySocket(client: Client): void {
   connection.stream.destroy()
 }
 
-async function within<Value>(promise: Promise<Value>, milliseconds: number): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      // Rounded, as what is left of a limit would make another message of it each time.
-      () => reject(new Error(`no answer within ${Math.ceil(milliseconds / 100) * 100} ms`)),
-      milliseconds,
-    )
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
+/** Rounded, as what is left of a limit would make another message of it each time. */
+async function inTime<Value>(promise: Promise<Value>, milliseconds: number): Promise<Value> {
+  const rounded = Math.ceil(milliseconds / 100) * 100
+  return await within(promise, milliseconds, () => new Error(`no answer within ${rounded} ms`))
 }
 
 /** The server does not speak TLS, or pg_hba.conf has no line for this connection with or without. */
