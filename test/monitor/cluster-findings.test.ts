@@ -3,6 +3,7 @@ import { assess } from '../../src/monitor/assessed.ts'
 import { checkCluster, clusterFindings } from '../../src/monitor/cluster-findings.ts'
 import { worstOf } from '../../src/monitor/finding.ts'
 import type { ClusterStatus, MemberStatus, RoutePath } from '../../src/schedule/status.ts'
+import { wellCluster } from './well.ts'
 
 const now = Date.UTC(2026, 0, 31)
 const hour = 3600
@@ -25,36 +26,15 @@ const host: MemberStatus = {
   lateSeconds: null,
 }
 const well: ClusterStatus = {
+  ...wellCluster,
   fingerprint: 'f',
   name: 'app',
-  active: true,
   createTime: ago(30 * day),
-  switch: 'start',
-  switchReason: null,
-  switchAuthor: null,
-  switchTime: null,
   route: [berlin],
-  activePaths: 1,
   lastWalName: '000000010000000000000003',
   lastArchivedTime: ago(30),
   archiveTimeoutSeconds: null,
-  failures: 0,
-  lastFailureTime: null,
-  lastError: null,
-  openConflicts: 0,
-  droppedFiles: 0,
-  lastDropTime: null,
-  lostFiles: 0,
-  lostFilesAreCounted: true,
-  lostTime: null,
-  localFiles: 0,
-  localTime: null,
-  walSegmentSize: 16 * 1024 * 1024,
-  shipping: null,
-  cleanups: [],
   members: [host],
-  hosts: 1,
-  hostsSeen: 1,
   asOf: ago(0),
 }
 const shipping = {

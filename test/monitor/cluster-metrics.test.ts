@@ -3,42 +3,22 @@ import type { Assessed } from '../../src/monitor/assessed.ts'
 import { clusterMetrics } from '../../src/monitor/cluster-metrics.ts'
 import type { Severity } from '../../src/monitor/finding.ts'
 import { samplesOf as familySamples } from './samples.ts'
+import { wellCluster } from './well.ts'
 
 const time = (seconds: number) => new Date(seconds * 1000)
 
 /** One that archives as it should. */
 function cluster(name: string, properties: Partial<Assessed> = {}): Assessed {
   return {
+    ...wellCluster,
     fingerprint: name,
     name,
-    active: true,
     createTime: time(0),
-    switch: 'start',
-    switchReason: null,
-    switchAuthor: null,
-    switchTime: null,
     route: [],
-    activePaths: 1,
     lastWalName: '000000010000000000000001',
     lastArchivedTime: time(1000),
     archiveTimeoutSeconds: 60,
-    failures: 0,
-    lastFailureTime: null,
-    lastError: null,
-    openConflicts: 0,
-    droppedFiles: 0,
-    lastDropTime: null,
-    lostFiles: 0,
-    lostFilesAreCounted: true,
-    lostTime: null,
-    localFiles: 0,
-    localTime: null,
-    walSegmentSize: 16_777_216,
-    shipping: null,
-    cleanups: [],
     members: [],
-    hosts: 1,
-    hostsSeen: 1,
     asOf: time(1000),
     severity: 'ok',
     shippingLag: null,

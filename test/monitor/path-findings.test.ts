@@ -2,31 +2,19 @@ import { expect, test } from 'vitest'
 import { worstOf } from '../../src/monitor/finding.ts'
 import { checkPath, pathFindings } from '../../src/monitor/path-findings.ts'
 import type { PathHealth } from '../../src/schedule/health.ts'
+import { wellPath } from './well.ts'
 
 const now = Date.UTC(2026, 0, 31)
 const ago = (seconds: number) => new Date(now - seconds * 1000)
 
 const well: PathHealth = {
-  id: 1,
-  name: 'berlin',
-  kind: 'sftp',
-  active: true,
-  lostTime: null,
+  ...wellPath,
   clusters: 3,
   files: 10,
   storedBytes: 800,
   capacityBytes: null,
   reserveBytes: 50,
   lastStoredTime: ago(20),
-  lastFailureTime: null,
-  lastError: null,
-  failingClusters: 0,
-  probeTime: null,
-  probeError: null,
-  freeBytes: null,
-  sizeBytes: null,
-  spaceTime: null,
-  storedSince: null,
   asOf: ago(0),
 }
 const failed = { lastFailureTime: ago(10), lastError: 'no space', failingClusters: 3 }

@@ -1,31 +1,19 @@
 import { expect, it } from 'vitest'
 import { fullnessOf, type PathFigures } from '../../src/report/outlook.ts'
+import { wellPath } from '../monitor/well.ts'
 
 const now = new Date('2026-11-21T12:00:00Z')
 const hoursAgo = (hours: number) => new Date(now.getTime() - hours * 3_600_000)
 
 /** 100 of 1000 bytes are used, and 10 come each day. */
 const usual: PathFigures = {
-  id: 1,
-  name: 'berlin',
-  kind: 'sftp',
-  active: true,
-  lostTime: null,
+  ...wellPath,
   clusters: 1,
   files: 1,
   storedBytes: 100,
   capacityBytes: 1000,
   reserveBytes: 50,
   lastStoredTime: null,
-  lastFailureTime: null,
-  lastError: null,
-  failingClusters: 0,
-  probeTime: null,
-  probeError: null,
-  freeBytes: null,
-  sizeBytes: null,
-  spaceTime: null,
-  storedSince: null,
   asOf: now,
   archivedFiles: 0,
   failures: 0,
